@@ -1,0 +1,69 @@
+# Everything a newcomer or CI does, by name. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+TOOLS := $(CURDIR)/.tools
+DATA  ?= $(CURDIR)/.data
+# nextest when it is there, cargo's own runner else: a fresh machine has only Rust.
+NEXTEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo yes)
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.PHONY: deps
+deps: ## Install what building and testing need (Debian packages; asks nothing)
+	@hack/deps "$(TOOLS)"
+
+.PHONY: build
+build: deps ## Build target/release/berth
+	cargo build --release --locked -p berth
+
+.PHONY: up
+up: build ## Build and start a whole cluster on this machine (Ctrl-C stops it, tasks keep running)
+	@target/release/berth up
+
+.PHONY: down
+down: ## Stop the cluster of `make up` and remove all of it
+	@target/release/berth down --purge
+
+.PHONY: test
+test: deps unit e2e ## All tests: pure ones, then real processes
+
+.PHONY: unit
+unit: ## The fast, deterministic tests
+ifeq ($(NEXTEST),yes)
+	cargo nextest run --locked --workspace --exclude berth-e2e --no-fail-fast
+else
+	cargo test --locked --workspace --exclude berth-e2e --no-fail-fast
+endif
+
+.PHONY: e2e
+e2e: ## User stories with real processes, containers and kubectl
+	cargo build --locked --workspace --all-targets
+ifeq ($(NEXTEST),yes)
+	BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo nextest run --locked -p berth-e2e --no-fail-fast
+else
+	BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo test --locked -p berth-e2e --no-fail-fast -- --test-threads 2
+endif
+
+.PHONY: nightly
+nightly: ## The long fault runs: 50 seeds of kill -9 during rollouts
+	cargo build --locked --workspace --all-targets
+	BERTH_SEEDS=50 BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo test --locked -p berth-e2e --test stories -- chaos --test-threads 1 --nocapture
+
+.PHONY: bench
+bench: build ## Print speed as ratios against a yardstick in the same run
+	cargo build --release --locked -p berth-e2e --bin berth-bench
+	BERTH_BIN=$(CURDIR)/target/release/berth target/release/berth-bench
+
+.PHONY: lint
+lint: ## Formatting and clippy, warnings as failures
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: crds
+crds: ## Renew manifests/crds from the types
+	UPDATE_GOLDEN=1 cargo test --locked -p berth-e2e --test golden

@@ -1,0 +1,15 @@
+//! User stories with real processes: each file is one of them, told by what is typed and what is seen.
+
+mod apart;
+mod bad_input;
+mod broken_manifest;
+mod chaos;
+mod crash;
+mod delete;
+mod examples;
+mod faults;
+mod first_run;
+mod heal;
+mod hello;
+mod kubectl;
+mod rollout;
