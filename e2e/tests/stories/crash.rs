@@ -1,6 +1,6 @@
 //! `kill -9` of berth itself: the tasks run on, and the next berth takes them up as they are.
 
-use berth_e2e::{Cluster, alive, berth_bin, example, kill, name_of, phase, until};
+use berth_e2e::{Cluster, alive, berth_bin, kill, name_of, phase, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
