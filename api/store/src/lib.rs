@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Where the truth lives: a revisioned key-value store, and the watch cache over it.
+//!
+//! - [`Store`] is the contract (etcd's semantics: one global revision, linearizable
+//!   transactions, reads at a revision, watches, leases, compaction).
+//! - [`MemoryStore`] and [`EmbeddedStore`] are two persistences under one MVCC core.
+//! - [`cache`] keeps one resource in memory, with its recent events, for lists and watches.
+//! - [`conformance`] is the one suite that every implementation passes.
+//!
+//! Nothing in here knows what an API object is beyond "JSON with a `metadata` object".
+
+//pub mod cache;
+//pub mod conformance;
+mod engine;
+mod error;
+mod kv;
+mod mvcc;
+mod request;
+mod store;
+mod ttl;
+mod watch;
+
+pub use engine::{HistoryLimits, MemoryStore};
+pub use error::StoreError;
+pub use kv::{Change, Key, KeyRange, KeyValue, Kv, LeaseId, Revision};
+pub use request::{
+    Compare, CompareOp, CompareTarget, GetResponse, Op, OpResponse, RangeRequest, RangeResponse,
+    Txn, TxnResponse, KEY_BYTES_MAX, TXN_BYTES_MAX, TXN_OPS_MAX,
+};
+pub use store::{Lease, Store, StoreStatus};
+pub use ttl::TtlLeases;
+pub use watch::{WatchBatch, WatchProgress, WatchRequest, WatchSource, WatchStream};

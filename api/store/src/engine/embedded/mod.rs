@@ -1,0 +1,1 @@
+//! The embedded engine: one directory, one redb file, for one process.
