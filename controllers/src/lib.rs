@@ -22,4 +22,4 @@ pub mod role;
 mod run;
 pub mod service;
 
-pub use run::{Handle, Options, run};
+pub use run::{Handle, Options, all_parts, run};

@@ -133,7 +133,15 @@ impl Context {
                 }
                 _ => raw.wrote_end(&key, &uid),
             },
-            Err(error) if error.is_not_found() || error.is_conflict() => raw.wrote_end(&key, &uid),
+            Err(error) if error.is_not_found() => raw.wrote_end(&key, &uid),
+            // The name belongs to another object by now, or the server lost a race and wants us to try again.
+            Err(error) if error.is_conflict() => {
+                let there = self.get::<K>(&key).await?;
+                if there.is_some_and(|there| there.meta().uid == meta.uid) {
+                    return Err(error);
+                }
+                raw.wrote_end(&key, &uid);
+            }
             Err(error) => return Err(error),
         }
         Ok(())
@@ -179,7 +187,8 @@ impl Context {
             return Ok(());
         }
         let read = |status: &S| {
-            serde_json::to_value(status).map_err(|source| Error::Decode { what: format!("own {} status", K::ROW.kind), source })
+            serde_json::to_value(status)
+                .map_err(|source| Error::Decode { what: format!("own {} status", K::ROW.kind), source })
         };
         let mut status = read(new)?;
         if let (Some(old), Some(fields)) = (old.map(read).transpose()?, status.as_object_mut()) {

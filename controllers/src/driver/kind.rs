@@ -102,7 +102,12 @@ macro_rules! kind {
 }
 
 kind!(
-    berth_types::Task, "berth.dev", "v1", "Task", "tasks", true,
+    berth_types::Task,
+    "berth.dev",
+    "v1",
+    "Task",
+    "tasks",
+    true,
     fn index(&self, add: &mut dyn FnMut(IndexName, String)) {
         if let Some(node) = &self.spec.node_name {
             add(BY_NODE, node.clone());
@@ -110,7 +115,12 @@ kind!(
     }
 );
 kind!(
-    berth_types::Service, "berth.dev", "v1", "Service", "services", true,
+    berth_types::Service,
+    "berth.dev",
+    "v1",
+    "Service",
+    "services",
+    true,
     fn index(&self, add: &mut dyn FnMut(IndexName, String)) {
         let namespace = self.metadata.namespace.as_deref().unwrap_or_default();
         for name in &self.spec.depends_on {

@@ -1,0 +1,6 @@
+//! Placeholder.
+
+/// What the manager runs for this part.
+pub fn parts() -> Vec<crate::driver::Part> {
+    vec![]
+}
