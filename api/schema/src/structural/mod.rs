@@ -1,14 +1,34 @@
 //! A kind's schema in the form that work is done with: compiled once, then asked to default, prune and validate.
 
+mod checks;
+mod compile;
+mod default;
+mod explain;
+mod format;
+mod lists;
+mod metadata;
+pub(crate) mod node;
+mod prune;
+mod rules;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod validate;
+
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::FieldError;
+pub(crate) use self::metadata::object_meta_schema;
+use self::node::Node;
+use crate::error::{FieldError, Path};
 
 /// A compiled structural schema of one version of a kind. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
-pub struct Structural {}
+pub struct Structural {
+    root: Arc<Node>,
+}
 
 /// A field that the schema does not know; it was dropped.
 ///
@@ -53,30 +73,42 @@ pub struct ExplainedField {
 impl Structural {
     /// Compiles an `openAPIV3Schema`; every violation of the structural rules is reported, with paths
     /// relative to the schema (`properties[spec].type`).
-    pub fn compile(_schema: &Value) -> Result<Self, Vec<FieldError>> {
-        Ok(Self {})
+    pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
+        Ok(Self { root: Arc::new(compile::compile_root(schema)?) })
     }
 
     /// The schema that allows everything and knows the standard metadata only.
     pub fn permissive() -> Self {
-        Self {}
+        let schema = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        Self::compile(&schema).expect("two words that are known to be good")
     }
 
     /// Fills in defaults and drops `null` where the schema does not allow it.
-    pub fn default(&self, _object: &mut Value) {}
+    pub fn default(&self, object: &mut Value) {
+        default::default_node(&self.root, object);
+    }
 
-    /// Drops what the schema does not know, and says what that was.
-    pub fn prune(&self, _object: &mut Value) -> Vec<UnknownField> {
-        Vec::new()
+    /// Drops what the schema does not know, and says what that was, in the order of the object.
+    pub fn prune(&self, object: &mut Value) -> Vec<UnknownField> {
+        let mut unknown = Vec::new();
+        prune::prune_node(&self.root, object, &Path::ROOT, &mut unknown);
+        unknown
     }
 
     /// All violations. With `old`, parts that did not change are not blamed (ratcheting).
-    pub fn validate(&self, _object: &Value, _old: Option<&Value>) -> Vec<FieldError> {
-        Vec::new()
+    pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        match old {
+            None => validate::validate_node(&self.root, object),
+            Some(old) => validate::validate_update(&self.root, object, old),
+        }
     }
 
     /// Documentation of the field at `path` (names only: lists and maps are stepped through).
-    pub fn explain(&self, _path: &[&str]) -> Option<Explained> {
-        None
+    pub fn explain(&self, path: &[&str]) -> Option<Explained> {
+        explain::explain_node(&self.root, path)
+    }
+
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
     }
 }

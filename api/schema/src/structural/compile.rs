@@ -1,0 +1,320 @@
+//! From the JSON of an `openAPIV3Schema` to nodes, with every breach of the structural rules on the way.
+
+use std::sync::Arc;
+
+use regex::RegexBuilder;
+use serde_json::{Map, Value};
+
+use super::format::Format;
+use super::metadata;
+use super::node::{Additional, Bound, Checks, ListKind, Node, Prop, Span, Type};
+use super::rules;
+use crate::error::{FieldError, Path};
+
+/// Nested deeper, a schema is no description of anything, and walking it would eat the stack.
+const SCHEMA_DEPTH_MAX: usize = 100;
+/// Bytes that one compiled pattern may take: keeps a hostile CRD from filling the memory.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// Where a schema stands: the rules differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Root,
+    Field,
+    Item,
+    /// Inside allOf, anyOf, oneOf or not: rules on values only. `typed` allows `type` directly below.
+    Junctor {
+        typed: bool,
+    },
+}
+
+pub(super) struct Compiler {
+    pub(super) errors: Vec<FieldError>,
+    /// The rules for schemas of users; built-in kinds are compiled without.
+    pub(super) strict: bool,
+}
+
+/// Compiles a whole kind: `metadata`, `apiVersion` and `kind` are added.
+pub(super) fn compile_root(schema: &Value) -> Result<Node, Vec<FieldError>> {
+    let mut compiler = Compiler { errors: Vec::new(), strict: true };
+    let mut node = compiler.node(schema, &Path::ROOT, Place::Root, 0);
+    if compiler.errors.is_empty() {
+        compiler.check_defaults(&node, &Path::ROOT);
+    }
+    if !compiler.errors.is_empty() {
+        return Err(compiler.errors);
+    }
+    add_object_fields(&mut node);
+    Ok(node)
+}
+
+/// Compiles a schema that ships with the binary and is known to be good.
+pub(super) fn compile_trusted(schema: &Value) -> Node {
+    Compiler { errors: Vec::new(), strict: false }.node(schema, &Path::ROOT, Place::Field, 0)
+}
+
+/// Gives an object its `apiVersion`, `kind` and `metadata`; what the schema says of name and generateName stays.
+fn add_object_fields(node: &mut Node) {
+    let mut meta = metadata::object_meta().clone();
+    if let Some(own) = node.prop("metadata") {
+        for name in ["name", "generateName"] {
+            if let Some(restricted) = own.prop(name) {
+                meta.set_prop(name, restricted.clone());
+            }
+        }
+    }
+    node.set_prop("metadata", meta);
+    let text = |description: &str| Node { ty: Type::String, description: description.into(), ..Node::default() };
+    node.set_prop("apiVersion", text("Group and version of this representation of the object."));
+    node.set_prop("kind", text("The kind of the object, in CamelCase."));
+    if node.ty == Type::Any {
+        node.ty = Type::Object;
+    }
+}
+
+impl Compiler {
+    fn node(&mut self, schema: &Value, path: &Path<'_>, place: Place, depth: usize) -> Node {
+        let Value::Object(map) = schema else {
+            self.errors.push(FieldError::type_invalid(path.to_string(), schema, "must be a schema object"));
+            return Node::default();
+        };
+        if depth > SCHEMA_DEPTH_MAX {
+            let message = format!("must not be nested more than {SCHEMA_DEPTH_MAX} levels deep");
+            self.errors.push(FieldError::forbidden(path.to_string(), &message));
+            return Node::default();
+        }
+        let int_or_string = flag(map, "x-kubernetes-int-or-string");
+        let mut node = Node {
+            ty: if int_or_string { Type::IntOrString } else { self.type_of(map, path) },
+            nullable: flag(map, "nullable"),
+            preserve: flag(map, "x-kubernetes-preserve-unknown-fields"),
+            map_atomic: text(map, "x-kubernetes-map-type") == Some("atomic"),
+            description: text(map, "description").unwrap_or_default().into(),
+            default: map.get("default").filter(|d| !d.is_null()).cloned(),
+            ..Node::default()
+        };
+        if self.strict {
+            rules::check(self, map, path, place);
+        }
+        self.members(&mut node, map, path, place, depth);
+        node.list = self.list_kind(map);
+        node.checks = self.checks(map, path, place, int_or_string, depth);
+        if self.strict && !matches!(place, Place::Junctor { .. }) {
+            rules::check_list(self, map, &node, path);
+            rules::check_complete(self, &node, path);
+        }
+        if flag(map, "x-kubernetes-embedded-resource") {
+            add_object_fields(&mut node);
+            for name in ["apiVersion", "kind"] {
+                if !node.is_required(name) {
+                    node.required.push(name.into());
+                }
+            }
+        }
+        node
+    }
+
+    fn type_of(&mut self, map: &Map<String, Value>, path: &Path<'_>) -> Type {
+        let Some(value) = map.get("type") else { return Type::Any };
+        let name = value.as_str().unwrap_or_default();
+        if name.is_empty() && value.is_string() {
+            return Type::Any;
+        }
+        Type::parse(name).unwrap_or_else(|| {
+            let field = path.field("type").to_string();
+            self.errors.push(if name == "null" {
+                FieldError::forbidden(field, "type cannot be set to null, use nullable as an alternative")
+            } else {
+                let known = ["array", "boolean", "integer", "number", "object", "string"].map(Value::from);
+                FieldError::not_supported(field, value, &known)
+            });
+            Type::Any
+        })
+    }
+
+    fn members(
+        &mut self,
+        node: &mut Node,
+        map: &Map<String, Value>,
+        path: &Path<'_>,
+        place: Place,
+        depth: usize,
+    ) {
+        let inner = |field: Place| match place {
+            Place::Junctor { .. } => Place::Junctor { typed: false },
+            _ => field,
+        };
+        if let Some(Value::Object(props)) = map.get("properties") {
+            let here = path.field("properties");
+            for (name, schema) in props {
+                let child = self.node(schema, &here.key(name), inner(Place::Field), depth + 1);
+                node.props.push(Prop { name: name.as_str().into(), node: child });
+            }
+            node.props.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        if let Some(Value::Array(required)) = map.get("required") {
+            node.required = required.iter().filter_map(Value::as_str).map(Into::into).collect();
+        }
+        match map.get("additionalProperties") {
+            Some(Value::Bool(true)) => node.additional = Additional::Any,
+            Some(schema @ Value::Object(_)) => {
+                let here = path.field("additionalProperties");
+                let child = self.node(schema, &here, inner(Place::Field), depth + 1);
+                node.additional = Additional::Schema(Box::new(child));
+            }
+            _ => {}
+        }
+        match map.get("items") {
+            Some(schema @ Value::Object(_)) => {
+                let child = self.node(schema, &path.field("items"), inner(Place::Item), depth + 1);
+                node.items = Some(Box::new(child));
+            }
+            Some(Value::Array(_)) => {
+                let field = path.field("items").to_string();
+                self.errors.push(FieldError::forbidden(field, "items must be a schema object and not an array"));
+            }
+            _ => {}
+        }
+    }
+
+    fn list_kind(&self, map: &Map<String, Value>) -> ListKind {
+        match text(map, "x-kubernetes-list-type") {
+            Some("set") => ListKind::Set,
+            Some("map") => {
+                let keys = map.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
+                let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+                let mut keys: Vec<Box<str>> = keys.map(Into::into).collect();
+                keys.sort();
+                if keys.is_empty() { ListKind::Atomic } else { ListKind::Map(keys) }
+            }
+            _ => ListKind::Atomic,
+        }
+    }
+
+    fn checks(
+        &mut self,
+        map: &Map<String, Value>,
+        path: &Path<'_>,
+        place: Place,
+        int_or_string: bool,
+        depth: usize,
+    ) -> Option<Box<Checks>> {
+        let typed = int_or_string || matches!(place, Place::Junctor { typed: true });
+        let below = Place::Junctor { typed };
+        let checks = Checks {
+            allowed: map.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+            pattern: self.pattern(map, path),
+            format: text(map, "format").and_then(Format::parse),
+            minimum: bound(map, "minimum", "exclusiveMinimum"),
+            maximum: bound(map, "maximum", "exclusiveMaximum"),
+            multiple_of: map.get("multipleOf").and_then(Value::as_f64).filter(|m| *m > 0.0),
+            length: span(map, "minLength", "maxLength"),
+            item_count: span(map, "minItems", "maxItems"),
+            property_count: span(map, "minProperties", "maxProperties"),
+            all_of: self.list_of(map, "allOf", path, below, depth),
+            any_of: self.list_of(map, "anyOf", path, below, depth),
+            one_of: self.list_of(map, "oneOf", path, below, depth),
+            not: map.get("not").map(|not| Box::new(self.node(not, &path.field("not"), below, depth + 1))),
+        };
+        let Checks {
+            allowed,
+            pattern,
+            format,
+            minimum,
+            maximum,
+            multiple_of,
+            length,
+            item_count,
+            property_count,
+            all_of,
+            any_of,
+            one_of,
+            not,
+        } = &checks;
+        let any = !allowed.is_empty()
+            || pattern.is_some()
+            || format.is_some()
+            || minimum.is_some()
+            || maximum.is_some()
+            || multiple_of.is_some()
+            || length.is_set()
+            || item_count.is_set()
+            || property_count.is_set()
+            || !(all_of.is_empty() && any_of.is_empty() && one_of.is_empty())
+            || not.is_some();
+        any.then(|| Box::new(checks))
+    }
+
+    fn list_of(
+        &mut self,
+        map: &Map<String, Value>,
+        name: &str,
+        path: &Path<'_>,
+        place: Place,
+        depth: usize,
+    ) -> Vec<Node> {
+        let Some(Value::Array(list)) = map.get(name) else { return Vec::new() };
+        let here = path.field(name);
+        list.iter().enumerate().map(|(i, schema)| self.node(schema, &here.index(i), place, depth + 1)).collect()
+    }
+
+    fn pattern(&mut self, map: &Map<String, Value>, path: &Path<'_>) -> Option<Arc<regex::Regex>> {
+        let pattern = text(map, "pattern").filter(|p| !p.is_empty())?;
+        match RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build() {
+            Ok(regex) => Some(Arc::new(regex)),
+            Err(error) => {
+                let message = format!("must be a valid regular expression, but isn't: {error}").replace('\n', " ");
+                let field = path.field("pattern").to_string();
+                self.errors.push(FieldError::invalid(field, &Value::from(pattern), &message));
+                None
+            }
+        }
+    }
+
+    /// Defaults must themselves be valid.
+    fn check_defaults(&mut self, node: &Node, path: &Path<'_>) {
+        if let Some(default) = &node.default {
+            let here = path.field("default");
+            let at = here.to_string();
+            for error in super::validate::validate_node(node, default) {
+                let field = if error.field == "<nil>" { at.clone() } else { format!("{at}.{}", error.field) };
+                self.errors.push(FieldError { field, ..error });
+            }
+        }
+        let props = path.field("properties");
+        for Prop { name, node } in &node.props {
+            self.check_defaults(node, &props.key(name));
+        }
+        if let Additional::Schema(child) = &node.additional {
+            self.check_defaults(child, &path.field("additionalProperties"));
+        }
+        if let Some(items) = &node.items {
+            self.check_defaults(items, &path.field("items"));
+        }
+    }
+}
+
+pub(super) fn flag(map: &Map<String, Value>, name: &str) -> bool {
+    map.get(name).and_then(Value::as_bool).unwrap_or(false)
+}
+
+pub(super) fn text<'v>(map: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    map.get(name).and_then(Value::as_str)
+}
+
+/// OpenAPI 3.0 writes `exclusiveMinimum: true` beside the bound, JSON Schema 2020 writes the bound there.
+fn bound(map: &Map<String, Value>, name: &str, exclusive_name: &str) -> Option<Bound> {
+    if let Some(value) = map.get(exclusive_name).and_then(Value::as_f64) {
+        return Some(Bound { value, exclusive: true });
+    }
+    let value = map.get(name).and_then(Value::as_f64)?;
+    Some(Bound { value, exclusive: flag(map, exclusive_name) })
+}
+
+fn span(map: &Map<String, Value>, min: &str, max: &str) -> Span {
+    // schemars may write whole numbers as floats
+    let count = |name: &str| {
+        map.get(name).and_then(|v| v.as_u64().or_else(|| v.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64)))
+    };
+    Span { min: count(min), max: count(max) }
+}
