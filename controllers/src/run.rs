@@ -12,7 +12,7 @@ use crate::driver::context::Shared;
 use crate::driver::store::Stores;
 use crate::driver::{Clock, Context, Error, Part, SystemClock, controller, informer};
 use crate::events::Recorder;
-use crate::leader;
+use crate::leader::{self, Leadership};
 use crate::metrics::Metrics;
 
 /// The manager's own name, for the requests of its background parts.
@@ -170,7 +170,7 @@ async fn manage(shared: Arc<Shared>, options: Options, ready: watch::Sender<bool
         ready.closed().await;
     });
     while !stop.is_cancelled() {
-        let Some(lost) = lead(&ctx, &options).await else { break };
+        let Some((lost, leadership)) = lead(&ctx, &options).await else { break };
         tracing::info!(identity = options.identity, "leading");
         shared.metrics.led(true);
         leading.send_replace(true);
@@ -178,22 +178,26 @@ async fn manage(shared: Arc<Shared>, options: Options, ready: watch::Sender<bool
         shared.metrics.led(false);
         leading.send_replace(false);
         shared.stores.all().iter().for_each(|store| store.forget_listeners());
+        if let Some(leadership) = leadership {
+            leadership.release().await;
+        }
     }
     background.shutdown().await;
 }
 
-/// Waits to become the leader; the token is cancelled when that ends. `None` when the manager is to stop.
-async fn lead(ctx: &Context, options: &Options) -> Option<CancellationToken> {
+/// Waits to become the leader; the token is cancelled when that ends, and the leadership, if there was an election,
+/// is to be given back once all work has stopped. `None` when the manager is to stop.
+async fn lead(ctx: &Context, options: &Options) -> Option<(CancellationToken, Option<Leadership>)> {
     let stop = &options.shutdown;
     if !options.leader_election {
-        return Some(stop.child_token());
+        return Some((stop.child_token(), None));
     }
     let won = tokio::select! {
         won = leader::acquire(ctx.client(), &options.identity, options.clock.clone(), stop.clone()) => won,
         () = stop.cancelled() => return None,
     };
     match won {
-        Ok(leadership) => Some(leadership.lost),
+        Ok(leadership) => Some((leadership.lost.clone(), Some(leadership))),
         Err(error) => {
             tracing::error!(error = informer::chain(&error), "could not run for leadership");
             None

@@ -18,9 +18,9 @@ use super::{Context, Error, Key, Next, Reconciler, Watch};
 
 /// A time to look again is checked at least this often: the wall clock may jump, the timer does not.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(60);
-/// How long a stopping controller waits for the reconciles that it has begun. What they leave undone, the next
-/// manager finds undone.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+/// How long a stopping controller waits for the reconciles that it has begun: by then another manager may act.
+/// What they leave undone, the next manager finds undone.
+const STOP_GRACE: Duration = crate::leader::STOP_WITHIN;
 
 /// The queue and the bell that says that something is in it.
 #[derive(Debug, Default)]
