@@ -8,7 +8,7 @@
 //!
 //! Nothing in here knows what an API object is beyond "JSON with a `metadata` object".
 
-//pub mod cache;
+pub mod cache;
 //pub mod conformance;
 mod engine;
 mod error;
