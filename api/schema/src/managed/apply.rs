@@ -1,7 +1,13 @@
-//! Applying a configuration, and noting who changed what.
+//! Applying a configuration: merge, prune what was given up, find conflicts, take ownership.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::compare::compare;
+use super::entries::{Manager, Managers, Owned};
+use super::merge::{merge, prune};
+use super::set::FieldSet;
+use super::typed::{problems, to_set};
+use super::{BEFORE_FIRST_APPLY, SERVER_FIELDS, time_text};
 use crate::structural::Structural;
 
 /// One apply request.
@@ -61,26 +67,154 @@ pub enum ApplyError {
 
 /// Merges `applied` into `live` and returns the new object with its managedFields.
 ///
-/// Defaulting, pruning and validation are the caller's, afterwards. A repeated apply returns an object equal to `live`.
+/// Fields that the server keeps (uid, resourceVersion, generation, times) stay as they are live, whatever was sent:
+/// check preconditions on the request's body. Defaulting, pruning and validation are the caller's, afterwards.
+/// A repeated apply returns an object equal to `live`.
 pub fn apply(input: &ApplyInput<'_>) -> Result<Value, ApplyError> {
-    Ok(input.applied.clone())
+    let schema = input.schema.root();
+    let applied = prepare(input)?;
+    let problems = problems(schema, &applied);
+    if !problems.is_empty() {
+        return Err(ApplyError::Schema(schema_message(input, &problems)));
+    }
+
+    let now = time_text(input.now);
+    let mut live = input.live.cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    let mut managers = Managers::read(&live).unwrap_or_default();
+    if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    if managers.is_empty() && input.live.is_some() {
+        managers = before_first_apply(input, &live);
+    }
+
+    let me = Manager::applier(input.manager, input.subresource);
+    let last = managers.map.remove(&me);
+    let mut set = to_set(Some(schema), &applied);
+    set.strip_identity();
+    input.reset.filter(&mut set);
+
+    let mut merged = live.clone();
+    merge(Some(schema), &mut merged, &applied);
+    if let Some(last) = &last {
+        let mut owned = managers.union();
+        owned.add(set.clone());
+        prune(Some(schema), &mut merged, &last.set, &owned);
+    }
+
+    let changes = compare(schema, &live, &merged);
+    let written = changes.written();
+    let conflicts: Vec<(Manager, FieldSet)> = managers
+        .map
+        .iter()
+        .map(|(manager, owned)| (manager.clone(), owned.set.common(&written)))
+        .filter(|(_, fields)| !fields.is_empty())
+        .collect();
+    if !conflicts.is_empty() && !input.force {
+        return Err(conflict_error(&conflicts));
+    }
+    for (manager, fields) in &conflicts {
+        if let Some(owned) = managers.map.get_mut(manager) {
+            owned.set = owned.set.without(fields);
+        }
+    }
+    for owned in managers.map.values_mut() {
+        owned.set = owned.set.without(&changes.removed);
+    }
+
+    // The time moves with the object or the set, so that a repeated apply writes nothing.
+    let time = match last {
+        Some(last) if last.set == set && last.api_version == input.api_version && live == merged => last.time,
+        _ => Some(now),
+    };
+    managers.map.insert(me, Owned { set, api_version: input.api_version.to_owned(), time });
+    managers.drop_empty();
+    managers.cap();
+    managers.write(&mut merged);
+    Ok(merged)
 }
 
-/// Notes in `new.metadata.managedFields` what `manager` changed by a create, update or plain patch.
-///
-/// `old` is the stored object, `None` for a create. Call it last, on the object that is to be written.
-pub fn track_update(
-    _schema: &Structural,
-    _old: Option<&Value>,
-    _new: &mut Value,
-    _manager: &str,
-    _api_version: &str,
-    _subresource: &str,
-    _now: jiff::Timestamp,
-) {
+/// The configuration without what this endpoint does not take.
+fn prepare(input: &ApplyInput<'_>) -> Result<Value, ApplyError> {
+    let mut applied = input.applied.clone();
+    if let Some(metadata) = applied.get_mut("metadata").and_then(Value::as_object_mut) {
+        match metadata.remove("managedFields") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(list)) if list.is_empty() => {}
+            Some(_) => return Err(ApplyError::ManagedFieldsSet),
+        }
+        for name in SERVER_FIELDS {
+            metadata.remove(name);
+        }
+    }
+    if let Value::Object(members) = &mut applied {
+        match input.reset {
+            ResetFields::None => {}
+            ResetFields::Status => {
+                members.remove("status");
+            }
+            ResetFields::AllButStatus => {
+                members.retain(|name, _| matches!(name.as_str(), "apiVersion" | "kind" | "status"));
+            }
+        }
+    }
+    input.schema.drop_nulls(&mut applied);
+    Ok(applied)
 }
 
-/// Whether a write would change nothing but the times in managedFields: then the old object stays as it is.
-pub fn same_but_times(old: &Value, new: &Value) -> bool {
-    old == new
+impl ResetFields {
+    fn filter(self, set: &mut FieldSet) {
+        match self {
+            Self::None => {}
+            Self::Status => set.cut("f:status"),
+            Self::AllButStatus => set.keep_only("f:status"),
+        }
+    }
+}
+
+/// Everything of an object that was never tracked belongs to a manager of its own, so that applying other values
+/// over it is a conflict and not a silent change.
+fn before_first_apply(input: &ApplyInput<'_>, live: &Value) -> Managers {
+    let changes = compare(input.schema.root(), &Value::Object(Map::new()), live);
+    let mut set = changes.written();
+    set.strip_identity();
+    let mut managers = Managers::default();
+    let manager = Manager::updater(BEFORE_FIRST_APPLY, input.api_version, "");
+    let time = Some(time_text(input.now));
+    managers.map.insert(manager, Owned { set, api_version: input.api_version.to_owned(), time });
+    managers.drop_empty();
+    managers
+}
+
+fn schema_message(input: &ApplyInput<'_>, problems: &[String]) -> String {
+    let text = |value: &Value, path: &[&str]| {
+        let found = path.iter().try_fold(value, |value, name| value.get(name));
+        found.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let namespace = text(input.applied, &["metadata", "namespace"]);
+    let name = text(input.applied, &["metadata", "name"]);
+    let kind = text(input.applied, &["kind"]);
+    let told = match problems {
+        [one] => one.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    };
+    format!("failed to create typed patch object ({namespace}/{name}; {}, Kind={kind}): {told}", input.api_version)
+}
+
+fn conflict_error(found: &[(Manager, FieldSet)]) -> ApplyError {
+    let mut conflicts = Vec::new();
+    let mut lines = Vec::new();
+    for (manager, fields) in found {
+        let manager = manager.describe();
+        lines.push(format!("conflicts with {manager}:"));
+        for field in fields.paths() {
+            lines.push(format!("- {field}"));
+            conflicts.push(Conflict { message: format!("conflict with {manager}"), field });
+        }
+    }
+    let message = match conflicts.as_slice() {
+        [one] => format!("Apply failed with 1 conflict: {}: {}", one.message, one.field),
+        many => format!("Apply failed with {} conflicts: {}", many.len(), lines.join("\n")),
+    };
+    ApplyError::Conflict { message, conflicts }
 }

@@ -5,9 +5,15 @@ mod json;
 mod merge;
 mod strategic;
 
+#[cfg(test)]
+mod tests;
+
 pub use json::{JSON_PATCH_OPERATIONS_MAX, json_patch};
 pub use merge::merge_patch;
 pub use strategic::{BuiltinLists, strategic_merge_patch};
+
+/// Objects nested deeper are refused: every later walk over them is recursive.
+pub(crate) const TREE_DEPTH_MAX: usize = 200;
 
 /// Why a patch was refused, by the answer it deserves.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

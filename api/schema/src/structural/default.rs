@@ -54,3 +54,25 @@ pub(super) fn default_node(node: &Node, value: &mut Value) {
         _ => {}
     }
 }
+
+/// Only the second half of [`default_node`]: members that are `null` without being nullable go.
+pub(super) fn drop_nulls(node: &Node, value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|name, value| match node.member(name) {
+                Some(child) if value.is_null() => child.nullable,
+                Some(child) => {
+                    drop_nulls(child, value);
+                    true
+                }
+                None => true,
+            });
+        }
+        Value::Array(list) => {
+            if let Some(items) = &node.items {
+                list.iter_mut().for_each(|value| drop_nulls(items, value));
+            }
+        }
+        _ => {}
+    }
+}

@@ -12,7 +12,7 @@ mod prune;
 mod rules;
 mod suggest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod validate;
 
 use std::fmt;
@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(crate) use self::metadata::object_meta_schema;
 use self::node::Node;
 use crate::error::{FieldError, Path};
 
@@ -106,6 +105,11 @@ impl Structural {
     /// Documentation of the field at `path` (names only: lists and maps are stepped through).
     pub fn explain(&self, path: &[&str]) -> Option<Explained> {
         explain::explain_node(&self.root, path)
+    }
+
+    /// Drops `null` where the schema does not allow it; fills in nothing.
+    pub(crate) fn drop_nulls(&self, object: &mut Value) {
+        default::drop_nulls(&self.root, object);
     }
 
     pub(crate) fn root(&self) -> &Node {

@@ -36,7 +36,7 @@ pub(crate) fn widget_schema() -> Value {
     })
 }
 
-fn widget() -> Structural {
+pub(crate) fn widget() -> Structural {
     Structural::compile(&widget_schema()).unwrap()
 }
 
