@@ -23,7 +23,8 @@ pub enum CgroupLayout {
 }
 
 /// The result of the probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Features {
     pub isolation: Isolation,
     pub cgroups: CgroupLayout,

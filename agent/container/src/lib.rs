@@ -7,27 +7,29 @@
 //! in that process, because the agent has many threads and must never clone.
 
 mod capability;
+mod cgroup;
 mod containerizer;
 mod error;
+mod exec;
 mod features;
+mod helper;
+mod procfs;
 mod record;
 mod rlimit;
+mod rundir;
+mod seccomp;
+mod shim;
 mod spec;
+mod sys;
+mod wire;
 
-pub use containerizer::{Config, Containerizer, ExecProcess, Shim};
+pub use containerizer::{Config, Containerizer, Shim};
 pub use error::{Error, LaunchError};
+pub use exec::ExecProcess;
 pub use features::{CgroupLayout, Features, Isolation};
 pub use record::{ExecStatus, ExitRecord, Found, LaunchFailure, Running, State, Stats};
+pub use shim::shim_main;
 pub use spec::{
     Capabilities, ContainerSpec, ExecSpec, Limits, Log, Mount, MountKind, Namespaces, PROTO, Rlimit, Rootfs, Seccomp,
     User,
 };
-
-/// The body of `berth __shim ARGS…`; returns the process's exit code.
-///
-/// The CLI calls it before anything else (no runtime, no threads, no log set-up): it must be the only
-/// thread of its process. `args` are the arguments after `__shim`.
-pub fn shim_main(args: impl IntoIterator<Item = std::ffi::OsString>) -> i32 {
-    let _ = args.into_iter().count();
-    1
-}

@@ -1,0 +1,152 @@
+//! The process behind `berth __shim`: a small helper that forks one shim for each container.
+//!
+//! The helper is started once by an agent, has one thread, and dies with it (its socket ends). It keeps what
+//! every start needs: the layout of the cgroups, what the kernel allows, the compiled filter. A fork of it costs a
+//! fifth of starting the whole binary again. Forked shims have a session of their own and outlive both.
+
+mod child;
+mod exec;
+mod files;
+mod init;
+mod launch;
+mod logs;
+mod mounts;
+mod probe;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::stdio::dup2_stdin;
+
+use crate::capability::Set;
+use crate::cgroup::Layout;
+use crate::features::Features;
+use crate::record::LaunchFailure;
+use crate::rundir::ContainerDir;
+use crate::spec::{ContainerSpec, Seccomp};
+use crate::sys::{self, BpfInstruction, Forked};
+use crate::wire::{self, Packet, Reply, Request};
+
+/// What the helper knows and every shim inherits.
+pub(crate) struct Machine {
+    run_dir: PathBuf,
+    boot_id: String,
+    /// User and group of the agent.
+    own_user: (u32, u32),
+    features: Features,
+    layout: Layout,
+    default_filter: (Set, Vec<BpfInstruction>),
+    null: OwnedFd,
+}
+
+impl Machine {
+    /// The seccomp filter of a container; `None`: unconfined.
+    fn filter(&self, spec: &ContainerSpec) -> Option<Vec<BpfInstruction>> {
+        if spec.privileged || spec.seccomp == Seccomp::Unconfined || !self.features.seccomp {
+            return None;
+        }
+        let capabilities = Set::of(&spec.capabilities, false);
+        let (known, filter) = &self.default_filter;
+        Some(if capabilities == *known { filter.clone() } else { crate::seccomp::program(capabilities) })
+    }
+}
+
+/// The body of `berth __shim ARGS…`; returns the process's exit code.
+///
+/// The CLI calls it before anything else (no runtime, no threads, no log set-up): it must be the only
+/// thread of its process. `args` are the arguments after `__shim`; standard input is the agent's socket.
+pub fn shim_main(args: impl IntoIterator<Item = OsString>) -> i32 {
+    let mut args = args.into_iter();
+    let (Some(run_dir), Some(cgroup_parent), None) = (args.next(), args.next(), args.next()) else {
+        eprintln!("berth __shim is started by the agent: RUN_DIR CGROUP_PARENT, with a socket as standard input");
+        return 2;
+    };
+    match serve(PathBuf::from(run_dir), &cgroup_parent.to_string_lossy()) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("berth __shim: {error}");
+            1
+        }
+    }
+}
+
+fn serve(run_dir: PathBuf, cgroup_parent: &str) -> std::io::Result<()> {
+    // Away from descriptor 0: a shim's standard input is /dev/null.
+    let socket = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
+    let null = OwnedFd::from(File::options().read(true).write(true).open("/dev/null")?);
+    dup2_stdin(&null)?;
+    std::env::set_current_dir("/")?;
+    sys::set_process_name("berth-helper");
+    // A signal from a terminal is meant for the agent, which ends us by closing the socket.
+    rustix::process::setsid().ok();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+
+    let layout = Layout::detect(cgroup_parent);
+    let features = probe::features(&layout);
+    let default = Set::of(&crate::spec::Capabilities::default(), false);
+    let machine = Machine {
+        run_dir,
+        boot_id: crate::procfs::boot_id(),
+        own_user: (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()),
+        default_filter: (default, crate::seccomp::program(default)),
+        features,
+        layout,
+        null,
+    };
+    sys::ignore_children();
+    wire::send(&socket, &Reply::Hello { features: Box::new(machine.features.clone()) }, &[])?;
+    while let Some(packet) = wire::receive(&socket)? {
+        // SAFETY: this process has never made a thread.
+        match unsafe { sys::fork() }? {
+            Forked::Parent { .. } => {}
+            Forked::Child => {
+                drop(socket);
+                sys::reset_signals();
+                rustix::process::setsid().ok();
+                sys::exit_now(handle(&machine, packet));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In the forked shim: one request, to the end of its process.
+fn handle(machine: &Machine, mut packet: Packet) -> i32 {
+    let Ok(request) = packet.parse::<Request>() else { return 2 };
+    let mut fds = std::mem::take(&mut packet.fds).into_iter();
+    let Some(control) = fds.next() else { return 2 };
+    let outcome = match request {
+        Request::Launch { dir } => {
+            // Held until this process ends, however it ends.
+            let _lock = fds.next();
+            launch::run(machine, &ContainerDir(dir), &control)
+        }
+        Request::Exec { dir } => exec::run(machine, &ContainerDir(dir), &control, fds.collect()),
+    };
+    match outcome {
+        Ok(()) => 0,
+        Err(failure) => {
+            // Nobody may be listening any more; the record tells then.
+            let _ = wire::send(&control, &Reply::Failed { failure }, &[]);
+            1
+        }
+    }
+}
+
+/// A failed step that has no path.
+fn step(what: &str) -> impl Fn(std::io::Error) -> LaunchFailure + use<> {
+    let what = what.to_owned();
+    move |error| LaunchFailure::StartError {
+        step: what.clone(),
+        path: None,
+        errno: error.raw_os_error().unwrap_or(libc::EIO),
+    }
+}
+
+/// The same for errors of rustix.
+fn errno_step(what: &str) -> impl Fn(rustix::io::Errno) -> LaunchFailure + use<> {
+    let step = step(what);
+    move |error| step(error.into())
+}
