@@ -8,10 +8,10 @@ use super::{NewTask, Observed, Plan, Strategy, Waiting, Why};
 
 pub(super) fn spend(observed: &Observed, slots: &Slots<'_>, target: &str, plan: &mut Plan) {
     remove_surplus(slots, plan);
-    remove_lost(slots, plan);
     remove_twins(observed, slots, plan);
     remove_outdated(observed, slots, plan);
     make(observed, slots, target, plan);
+    remove_lost(slots, plan);
 }
 
 /// Instances beyond `replicas`.
@@ -21,21 +21,24 @@ fn remove_surplus(slots: &Slots<'_>, plan: &mut Plan) {
     }
 }
 
-/// Lost tasks whose replacement exists, or that nobody needs.
+/// Lost tasks whose replacement exists or is being made, or that nobody needs.
 fn remove_lost(slots: &Slots<'_>, plan: &mut Plan) {
+    let made: HashSet<u32> = plan.create.iter().map(|new| new.instance).collect();
     for (instance, slot) in slots.iter() {
-        if slot.has_live() || !slots.desired.contains(&instance) {
+        if slot.has_live() || made.contains(&instance) || !slots.desired.contains(&instance) {
             let lost = slot.lost.iter().filter(|place| !slots.task(**place).deleting);
             plan.delete.extend(lost.map(|place| (*place, Why::Lost)));
         }
     }
 }
 
-/// Second tasks of one instance and revision: a lost one came back.
+/// Second tasks of one instance: a lost one came back. Outdated ones go with the rollout, unless that is paused.
 fn remove_twins(observed: &Observed, slots: &Slots<'_>, plan: &mut Plan) {
     let mut spare = spare(observed, slots);
     for instance in &slots.desired {
-        for twin in slots.get(*instance).new.iter().skip(1) {
+        let slot = slots.get(*instance);
+        let outdated = slot.old.iter().skip(1).filter(|_| observed.wanted.paused);
+        for twin in slot.new.iter().skip(1).chain(outdated) {
             if slots.task(*twin).is_available(observed) {
                 if spare == 0 {
                     continue;

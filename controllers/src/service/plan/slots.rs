@@ -12,7 +12,7 @@ use super::{Counts, Life, Observed, TaskView};
 pub(super) struct Slot {
     /// Live, of the newest revision, best first.
     pub(super) new: Vec<usize>,
-    /// Live, of older revisions.
+    /// Live, of older revisions, best first.
     pub(super) old: Vec<usize>,
     /// Being stopped.
     pub(super) stopping: Vec<usize>,
@@ -65,7 +65,9 @@ impl<'a> Slots<'a> {
         }
         let view = |place: &usize| &observed.tasks[*place];
         for slot in all.values_mut() {
-            slot.new.sort_by_key(|p| (std::cmp::Reverse(view(p).level(observed)), view(p).created, view(p).attempt));
+            for live in [&mut slot.new, &mut slot.old] {
+                live.sort_by_key(|p| (std::cmp::Reverse(view(p).level(observed)), view(p).created, view(p).attempt));
+            }
             slot.ended.sort_by_key(|p| std::cmp::Reverse((view(p).created, view(p).attempt, *p)));
         }
         let desired = choose(observed, &all);
