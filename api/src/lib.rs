@@ -1,1 +1,25 @@
-//! Placeholder.
+//! The API server: the Kubernetes API protocol over the rows of a registry.
+//!
+//! - [`ApiServer`] is the whole server as one `tower::Service`; [`server`] puts it on a socket.
+//! - [`registry`]: a kind is a row; a strategy (a few pure functions) is the only place for what is special.
+//! - `http`: from a request to an answer. `write`: the one path that every change takes.
+//! - [`authn`], `authz`, [`pki`]: who asks, whether they may, and the certificates to prove it with.
+
+mod admission;
+mod api;
+pub mod authn;
+mod authz;
+mod body;
+mod bootstrap;
+mod files;
+mod http;
+mod inner;
+mod metrics;
+pub mod registry;
+mod request;
+pub mod status;
+mod write;
+
+pub use api::{ApiServer, Config, OpenError, StoreConfig};
+pub use authn::UserInfo;
+pub use body::ApiBody;

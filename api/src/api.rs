@@ -1,0 +1,225 @@
+//! The API server as a value: opened once, cloned freely, called over TLS or in process.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use berth_store::cache::{Cache, CacheConfig};
+use berth_store::{EmbeddedConfig, EmbeddedStore, MemoryStore, Store, StoreError};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use crate::authn::{Tokens, UserInfo};
+use crate::body::ApiBody;
+use crate::http::{AnyError, BodyError, RequestBody, handle};
+use crate::inner::Inner;
+use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource};
+
+/// Where objects are kept.
+#[derive(Clone, Debug, Default)]
+pub enum StoreConfig {
+    /// Gone when the process ends: for tests.
+    #[default]
+    Memory,
+    /// A directory of this machine.
+    Embedded(PathBuf),
+    /// A store that is open already.
+    Open(Arc<dyn Store>),
+}
+
+/// How to open a server.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    pub store: StoreConfig,
+    pub tokens: Tokens,
+    /// How the server proves itself to agents (`system:apiserver`); without it logs and exec are unavailable.
+    pub agent_tls: Option<Arc<rustls::ClientConfig>>,
+}
+
+/// Why a server cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("could not open the store")]
+    Store(#[from] StoreError),
+    #[error("could not create what every cluster has: {0}")]
+    Bootstrap(String),
+}
+
+/// The API server. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct ApiServer {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl ApiServer {
+    /// Opens the store, fills the caches, and makes the objects that every cluster has. Must be called within a
+    /// tokio runtime.
+    ///
+    /// # Errors
+    /// When the store cannot be used.
+    pub async fn open(config: Config) -> Result<Self, OpenError> {
+        let store: Arc<dyn Store> = match config.store {
+            StoreConfig::Memory => Arc::new(MemoryStore::new()?),
+            StoreConfig::Embedded(dir) => Arc::new(tokio::task::spawn_blocking(move || EmbeddedStore::open(EmbeddedConfig::new(dir))).await.map_err(|_| StoreError::Closed)??),
+            StoreConfig::Open(store) => store,
+        };
+        let rows = built_in_rows(&store).await?;
+        let inner = Arc::new(Inner::new(store, Registry::new(rows), config.tokens, config.agent_tls));
+        let server = Self { inner };
+        crd::start(&server.inner).await?;
+        crate::bootstrap::run(&server).await.map_err(OpenError::Bootstrap)?;
+        server.inner.set_bootstrapped();
+        Ok(server)
+    }
+
+    /// A client in this process that acts as `user`. No socket, no TLS, no header that could be forged.
+    pub fn client(&self, user: UserInfo) -> kube::Client {
+        kube::Client::new(InProcess { server: self.clone(), user }, "default")
+    }
+
+    /// Ends watches and background work; the server says that it is not ready from now on.
+    pub fn stop(&self) {
+        self.inner.drain();
+        self.inner.stop.cancel();
+    }
+
+    /// Whether every check of `/readyz` is good.
+    pub async fn is_ready(&self) -> bool {
+        self.inner.is_bootstrapped() && !self.inner.is_draining() && self.inner.store.health().await.is_ok()
+    }
+
+    /// The store behind the server.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, request: Request<B>) -> Response<ApiBody>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<AnyError>,
+    {
+        let request = request.map(boxed);
+        handle(Arc::clone(&self.inner), request).await
+    }
+}
+
+fn boxed<B>(body: B) -> RequestBody
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<AnyError>,
+{
+    body.map_err(|error| BodyError(error.into())).boxed_unsync()
+}
+
+/// Starts the caches of the kinds that ship with the binary, all at once.
+async fn built_in_rows(store: &Arc<dyn Store>) -> Result<Vec<Resource>, StoreError> {
+    let definitions: Vec<Value> = berth_types::crds::all()
+        .iter()
+        .map(|crd| serde_json::to_value(crd).expect("a derived definition is plain data"))
+        .collect();
+    let own = definitions.iter().map(|crd| async move {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (group, plural) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["plural"]));
+        let version = builtin::storage_version(crd).unwrap_or("v1");
+        let storage = open_storage(store, &group, &plural, version, builtin::indexed_fields(crd)).await?;
+        Ok::<_, StoreError>(builtin::rows_of(crd, &storage, true))
+    });
+    let kinds = core::kinds();
+    let standard = kinds.iter().map(|kind| async move {
+        let fields = kind.selectable.iter().map(|field| (*field).to_owned()).collect();
+        let storage = open_storage(store, kind.group, kind.plural, "v1", fields).await?;
+        Ok::<_, StoreError>(vec![kind.row(&storage)])
+    });
+    let (own, standard) =
+        futures::future::try_join(futures::future::try_join_all(own), futures::future::try_join_all(standard)).await?;
+    Ok(own.into_iter().chain(standard).flatten().collect())
+}
+
+/// Starts the cache of a kind.
+pub(crate) async fn open_storage(
+    store: &Arc<dyn Store>,
+    group: &str,
+    plural: &str,
+    version: &str,
+    indexed_fields: Vec<String>,
+) -> Result<Arc<Storage>, StoreError> {
+    let prefix = resource::storage_prefix(group, plural);
+    let config = CacheConfig { indexed_fields, ..CacheConfig::default() };
+    let cache = Cache::start(Arc::clone(store), &prefix, config).await?;
+    Ok(Arc::new(Storage { prefix, api_version: resource::api_version(group, version), cache }))
+}
+
+impl<B> tower::Service<Request<B>> for ApiServer
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<AnyError>,
+{
+    type Response = Response<ApiBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<ApiBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let inner = Arc::clone(&self.inner);
+        let request = request.map(boxed);
+        Box::pin(async move { Ok(handle(inner, request).await) })
+    }
+}
+
+/// Requests of one user in this process.
+#[derive(Clone, Debug)]
+struct InProcess {
+    server: ApiServer,
+    user: UserInfo,
+}
+
+impl<B> tower::Service<Request<B>> for InProcess
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<AnyError>,
+{
+    type Response = Response<ApiBody>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<ApiBody>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        request.extensions_mut().insert(self.user.clone());
+        tower::Service::call(&mut self.server, request)
+    }
+}
+
+/// How long a background write of the server's own may take.
+pub(crate) const OWN_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Deletes an object in the name of the server, as a client would: finalizers are respected.
+pub(crate) async fn delete_as_server(inner: &Arc<Inner>, row: &Resource, namespace: &str, name: &str) {
+    let base = if row.group.is_empty() { format!("/api/{}", row.version) } else { format!("/apis/{}/{}", row.group, row.version) };
+    let uri = if namespace.is_empty() {
+        format!("{base}/{}/{name}", row.plural)
+    } else {
+        format!("{base}/namespaces/{namespace}/{}/{name}", row.plural)
+    };
+    let mut request = Request::new(http_body_util::Empty::<Bytes>::new());
+    *request.method_mut() = http::Method::DELETE;
+    let Ok(uri) = uri.parse() else { return };
+    *request.uri_mut() = uri;
+    request.extensions_mut().insert(UserInfo::new("system:apiserver", &[crate::authn::GROUP_MASTERS]));
+    let server = ApiServer { inner: Arc::clone(inner) };
+    let done = tokio::time::timeout(OWN_WRITE_TIMEOUT, Box::pin(server.answer(request))).await;
+    if !done.is_ok_and(|response| response.status().is_success() || response.status() == http::StatusCode::NOT_FOUND) {
+        tracing::warn!(resource = %row.plural, namespace, name, "could not delete an object of a definition that goes");
+    }
+}

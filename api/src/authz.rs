@@ -1,0 +1,234 @@
+//! What a user may do: a fixed table of groups, which role-based rules will replace.
+//!
+//! Decided from the request alone, before the object is looked at; what depends on the object (an agent and
+//! its own tasks) is asked in the write path through [`may_write_task`].
+
+use serde_json::Value;
+
+use crate::authn::{GROUP_AUTHENTICATED, GROUP_CONTROLLERS, GROUP_MASTERS, GROUP_NODES, NODE_USER_PREFIX, UserInfo};
+use crate::request::{ResourcePath, Verb};
+use crate::status::{ApiError, Named};
+
+/// One thing that members of [`GROUP_NODES`] may do.
+struct Allow {
+    group: &'static str,
+    /// `tasks`, or `tasks/status`.
+    resource: &'static str,
+    verbs: &'static [Verb],
+    scope: Scope,
+}
+
+/// On which objects.
+enum Scope {
+    All,
+    /// The object that bears the node's name.
+    OwnName,
+    /// The same, in one namespace.
+    OwnNameIn(&'static str),
+    /// Tasks bound to the node: checked when the object is at hand.
+    OwnTasks,
+}
+
+const READ: &[Verb] = &[Verb::Get, Verb::List, Verb::Watch];
+const WRITE: &[Verb] = &[Verb::Create, Verb::Update, Verb::Patch];
+const CHANGE: &[Verb] = &[Verb::Update, Verb::Patch];
+
+const NODE_RULES: &[Allow] = &[
+    Allow { group: "berth.dev", resource: "tasks", verbs: READ, scope: Scope::All },
+    Allow { group: "berth.dev", resource: "services", verbs: READ, scope: Scope::All },
+    Allow { group: "berth.dev", resource: "nodes", verbs: READ, scope: Scope::All },
+    Allow { group: "", resource: "configmaps", verbs: READ, scope: Scope::All },
+    Allow { group: "", resource: "secrets", verbs: READ, scope: Scope::All },
+    Allow { group: "", resource: "namespaces", verbs: READ, scope: Scope::All },
+    Allow { group: "berth.dev", resource: "nodes", verbs: WRITE, scope: Scope::OwnName },
+    Allow { group: "berth.dev", resource: "nodes/status", verbs: CHANGE, scope: Scope::OwnName },
+    Allow {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &[Verb::Get, Verb::Create, Verb::Update, Verb::Patch],
+        scope: Scope::OwnNameIn(berth_types::names::NODE_LEASE_NAMESPACE),
+    },
+    Allow { group: "", resource: "events", verbs: WRITE, scope: Scope::All },
+    Allow { group: "events.k8s.io", resource: "events", verbs: WRITE, scope: Scope::All },
+    Allow { group: "berth.dev", resource: "tasks/status", verbs: CHANGE, scope: Scope::OwnTasks },
+    Allow { group: "berth.dev", resource: "tasks", verbs: CHANGE, scope: Scope::OwnTasks },
+];
+
+fn is_almighty(user: &UserInfo) -> bool {
+    user.is_in(GROUP_MASTERS) || user.is_in(GROUP_CONTROLLERS)
+}
+
+/// The node that a user is the agent of.
+pub(crate) fn node_of(user: &UserInfo) -> Option<&str> {
+    if !user.is_in(GROUP_NODES) {
+        return None;
+    }
+    user.name.strip_prefix(NODE_USER_PREFIX).filter(|n| !n.is_empty())
+}
+
+/// Whether the user may do this to a resource.
+///
+/// # Errors
+/// 403 with the words of Kubernetes.
+pub(crate) fn resource(user: &UserInfo, verb: Verb, path: &ResourcePath) -> Result<(), ApiError> {
+    if is_almighty(user) {
+        return Ok(());
+    }
+    let full = match &path.subresource {
+        Some(sub) => format!("{}/{sub}", path.plural),
+        None => path.plural.clone(),
+    };
+    if let Some(node) = node_of(user) {
+        let allowed = NODE_RULES.iter().any(|rule| {
+            rule.group == path.group
+                && rule.resource == full
+                && rule.verbs.contains(&verb)
+                && match rule.scope {
+                    Scope::All | Scope::OwnTasks => true,
+                    Scope::OwnName => has_name(path, verb, node),
+                    Scope::OwnNameIn(ns) => path.namespace.as_deref() == Some(ns) && has_name(path, verb, node),
+                }
+        });
+        if allowed {
+            return Ok(());
+        }
+    }
+    let at = match &path.namespace {
+        Some(ns) => format!("in the namespace \"{ns}\""),
+        None => "at the cluster scope".to_owned(),
+    };
+    let why = format!(
+        "User \"{}\" cannot {} resource \"{full}\" in API group \"{}\" {at}",
+        user.name,
+        verb.as_str(),
+        path.group
+    );
+    let named = Named { group: &path.group, plural: &path.plural };
+    Err(ApiError::forbidden(named, path.name.as_deref().unwrap_or_default(), &why))
+}
+
+/// A create has no name in its path; the write path compares the body's through [`may_create`].
+fn has_name(path: &ResourcePath, verb: Verb, node: &str) -> bool {
+    path.name.as_deref() == Some(node) || (verb == Verb::Create && path.name.is_none())
+}
+
+/// Whether the user may create an object of this name: an agent makes its own Node and Lease only.
+///
+/// # Errors
+/// 403.
+pub(crate) fn may_create(user: &UserInfo, path: &ResourcePath, name: &str) -> Result<(), ApiError> {
+    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
+    let is_event = path.plural == "events";
+    if is_event || name == node {
+        return Ok(());
+    }
+    let named = Named { group: &path.group, plural: &path.plural };
+    Err(ApiError::forbidden(named, name, &format!("the agent of node \"{node}\" may create only its own")))
+}
+
+/// Whether the user may change this Task: an agent changes only the status and the finalizers of tasks that
+/// are bound to its node.
+///
+/// # Errors
+/// 403.
+pub(crate) fn may_write_task(
+    user: &UserInfo,
+    path: &ResourcePath,
+    old: &Value,
+    new: &Value,
+) -> Result<(), ApiError> {
+    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
+    if path.group != "berth.dev" || path.plural != "tasks" {
+        return Ok(());
+    }
+    let name = path.name.as_deref().unwrap_or_default();
+    let deny = |why: String| Err(ApiError::forbidden(Named { group: &path.group, plural: &path.plural }, name, &why));
+    let bound_to = old.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default();
+    if bound_to != node {
+        return deny(format!("the task is bound to node \"{bound_to}\", not to \"{node}\""));
+    }
+    if path.subresource.is_none() {
+        let meta = |value: &Value, field: &str| value.pointer(&format!("/metadata/{field}")).cloned();
+        let same = old.get("spec") == new.get("spec")
+            && ["labels", "annotations", "ownerReferences"].iter().all(|f| meta(old, f) == meta(new, f));
+        if !same {
+            return deny("an agent may change only the finalizers and the status of its tasks".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Paths that anybody may read, known or not.
+const OPEN_PATHS: &[&str] = &["/livez", "/readyz", "/healthz", "/version"];
+/// Paths that every known user may read, with all below them.
+const DISCOVERY_PATHS: &[&str] = &["/api", "/apis", "/openapi", "/"];
+
+/// Whether nobody in particular may read a path.
+pub(crate) fn is_open(path: &str) -> bool {
+    OPEN_PATHS.iter().any(|open| path == *open || path.strip_prefix(open).is_some_and(|rest| rest.starts_with('/')))
+}
+
+/// Whether the user may do this to a path that is no resource.
+///
+/// # Errors
+/// 403 with the words of Kubernetes.
+pub(crate) fn non_resource(user: &UserInfo, method: &http::Method, path: &str) -> Result<(), ApiError> {
+    let reads = matches!(*method, http::Method::GET | http::Method::HEAD);
+    let below = |prefix: &&str| path == *prefix || (**prefix != *"/" && path.starts_with(&format!("{prefix}/")));
+    let discovery = user.is_in(GROUP_AUTHENTICATED) && reads && DISCOVERY_PATHS.iter().any(below);
+    if is_almighty(user) || discovery || is_open(path) {
+        return Ok(());
+    }
+    Err(ApiError::forbidden_path(&user.name, &method.as_str().to_ascii_lowercase(), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{Target, parse_path};
+
+    fn path(text: &str) -> ResourcePath {
+        match parse_path(text).unwrap() {
+            Target::Resource(path) => path,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_agent_may_do() {
+        let agent = UserInfo::node("n1");
+        let may = |verb, text: &str| resource(&agent, verb, &path(text)).is_ok();
+        assert!(may(Verb::Watch, "/apis/berth.dev/v1/tasks"));
+        assert!(may(Verb::Patch, "/apis/berth.dev/v1/nodes/n1/status"));
+        assert!(!may(Verb::Patch, "/apis/berth.dev/v1/nodes/n2/status"));
+        assert!(may(Verb::Update, "/apis/coordination.k8s.io/v1/namespaces/berth-node-lease/leases/n1"));
+        assert!(!may(Verb::Update, "/apis/coordination.k8s.io/v1/namespaces/default/leases/n1"));
+        assert!(!may(Verb::Delete, "/apis/berth.dev/v1/namespaces/a/tasks/t"));
+        assert!(!may(Verb::Create, "/api/v1/namespaces/a/secrets"));
+        assert!(may(Verb::Create, "/api/v1/namespaces/a/events"));
+    }
+
+    #[test]
+    fn a_stranger_may_discover_but_not_read() {
+        let stranger = UserInfo::new("alice", &[]);
+        assert!(non_resource(&stranger, &http::Method::GET, "/apis/berth.dev").is_ok());
+        assert_eq!(non_resource(&stranger, &http::Method::GET, "/metrics").unwrap_err().message(), "forbidden: User \"alice\" cannot get path \"/metrics\"");
+        let error = resource(&stranger, Verb::Get, &path("/api/v1/namespaces/default/secrets/s")).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "secrets \"s\" is forbidden: User \"alice\" cannot get resource \"secrets\" in API group \"\" in the namespace \"default\""
+        );
+    }
+
+    #[test]
+    fn an_agent_writes_only_tasks_of_its_node() {
+        let agent = UserInfo::node("n1");
+        let status = path("/apis/berth.dev/v1/namespaces/a/tasks/t/status");
+        let mine = serde_json::json!({"spec": {"nodeName": "n1"}});
+        let other = serde_json::json!({"spec": {"nodeName": "n2"}});
+        assert!(may_write_task(&agent, &status, &mine, &mine).is_ok());
+        assert!(may_write_task(&agent, &status, &other, &other).is_err());
+        let main = path("/apis/berth.dev/v1/namespaces/a/tasks/t");
+        assert!(may_write_task(&agent, &main, &mine, &other).is_err());
+    }
+}

@@ -1,0 +1,43 @@
+//! The objects that every cluster has: made at start when they are not there.
+
+use berth_types::names::{DEFAULT_ROLE, NODE_LEASE_NAMESPACE, SYSTEM_NAMESPACE};
+use bytes::Bytes;
+use http::{Method, Request};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use crate::api::ApiServer;
+use crate::authn::{GROUP_MASTERS, UserInfo};
+
+const NAMESPACES: &[&str] = &["default", "kube-system", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE];
+
+/// Creates what is missing. Safe to repeat, and to run in several servers at once.
+pub(crate) async fn run(server: &ApiServer) -> Result<(), String> {
+    for name in NAMESPACES {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        create(server, "/api/v1/namespaces", name, &namespace).await?;
+    }
+    let role = json!({"apiVersion": "berth.dev/v1", "kind": "Role", "metadata": {"name": DEFAULT_ROLE}, "spec": {}});
+    create(server, "/apis/berth.dev/v1/roles", DEFAULT_ROLE, &role).await
+}
+
+async fn create(server: &ApiServer, path: &str, name: &str, object: &Value) -> Result<(), String> {
+    let request = |method: Method, uri: String, body: String| {
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri.parse().expect("a constant path");
+        request.extensions_mut().insert(UserInfo::new("system:apiserver", &[GROUP_MASTERS]));
+        request
+    };
+    let found = server.answer(request(Method::GET, format!("{path}/{name}?resourceVersion=0"), String::new())).await;
+    if found.status().is_success() {
+        return Ok(());
+    }
+    let uri = format!("{path}?fieldManager=berth-apiserver");
+    let made = server.answer(request(Method::POST, uri, object.to_string())).await;
+    // Another server may have been quicker.
+    if made.status().is_success() || made.status() == http::StatusCode::CONFLICT {
+        return Ok(());
+    }
+    Err(format!("{path}/{name}: {} {:?}", made.status(), made.body()))
+}

@@ -1,0 +1,114 @@
+//! Other shapes of an object than the stored one: another version, only its metadata, a row of a Table, YAML.
+//! Nothing of this is on the way of a plain read.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::negotiate::{Accepted, Media, Shape};
+use crate::registry::Resource;
+use crate::status::ApiError;
+
+/// What of each object goes into a Table's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncludeObject {
+    None,
+    Metadata,
+    Object,
+}
+
+impl IncludeObject {
+    pub fn parse(text: Option<&str>) -> Result<Self, ApiError> {
+        match text {
+            None | Some("" | "Metadata") => Ok(Self::Metadata),
+            Some("None") => Ok(Self::None),
+            Some("Object") => Ok(Self::Object),
+            Some(other) => Err(ApiError::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be one of None, Metadata, Object"
+            ))),
+        }
+    }
+}
+
+/// The object in the version of the resource: only `apiVersion` differs between versions.
+pub fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
+    if resource.is_stored_version() {
+        return body;
+    }
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(mut object) => {
+            object["apiVersion"] = resource.api_version().into();
+            object.to_string().into()
+        }
+        Err(_) => body,
+    }
+}
+
+pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        tracing::error!(%error, "a stored object cannot be read");
+        ApiError::internal("a stored object cannot be read")
+    })
+}
+
+/// Only the metadata of an object.
+pub fn partial(object: &Value) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// One object in the accepted shape.
+pub fn object(resource: &Resource, body: Bytes, accepted: Accepted, include: IncludeObject) -> Result<Bytes, ApiError> {
+    let body = to_request_version(resource, body);
+    match accepted.shape {
+        Shape::Object => Ok(body),
+        Shape::Metadata => Ok(partial(&parse(&body)?).to_string().into()),
+        Shape::MetadataList => Err(ApiError::not_acceptable(format!(
+            "you requested PartialObjectMetadataList, but the requested object is not a list ({})",
+            resource.kind
+        ))),
+        Shape::Table { beta } => {
+            let object = parse(&body)?;
+            let revision = object["metadata"]["resourceVersion"].clone();
+            let rows = vec![row(resource, &object, include, jiff::Timestamp::now())];
+            let metadata = json!({"resourceVersion": revision});
+            Ok(table(resource, beta, metadata, rows, true).to_string().into())
+        }
+    }
+}
+
+/// One row of a Table.
+pub fn row(resource: &Resource, object: &Value, include: IncludeObject, now: jiff::Timestamp) -> Value {
+    let shown = match include {
+        IncludeObject::None => Value::Null,
+        IncludeObject::Metadata => partial(object),
+        IncludeObject::Object => object.clone(),
+    };
+    json!({"cells": resource.columns().cells(object, now), "object": shown})
+}
+
+/// A Table.
+pub fn table(resource: &Resource, beta: bool, metadata: Value, rows: Vec<Value>, definitions: bool) -> Value {
+    let version = if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
+    let definitions = if definitions { resource.columns().definitions() } else { Value::Null };
+    let mut table = Map::new();
+    table.insert("kind".into(), "Table".into());
+    table.insert("apiVersion".into(), version.into());
+    table.insert("metadata".into(), metadata);
+    table.insert("columnDefinitions".into(), definitions);
+    table.insert("rows".into(), Value::Array(rows));
+    Value::Object(table)
+}
+
+/// The bytes in the accepted format.
+pub fn encode(body: Bytes, media: Media, pretty: bool) -> Result<(Bytes, &'static str), ApiError> {
+    match media {
+        Media::Json if !pretty => Ok((body, "application/json")),
+        Media::Json => {
+            let text = serde_json::to_string_pretty(&parse(&body)?).map_err(ApiError::internal)?;
+            Ok(((text + "\n").into(), "application/json"))
+        }
+        Media::Yaml => {
+            let text = serde_saphyr::to_string(&parse(&body)?).map_err(ApiError::internal)?;
+            Ok((text.into(), "application/yaml"))
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! From a request to an answer: who asks, whether they may, and which verb on which row it is.
+
+pub(crate) mod convert;
+mod discovery;
+mod health;
+mod negotiate;
+mod openapi;
+mod proxy;
+mod read;
+pub(crate) mod respond;
+mod selectors;
+mod watch;
+mod write;
+
+pub(crate) use openapi::Documents;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::authn::{self, UserInfo};
+use crate::authz;
+use crate::inner::Inner;
+use crate::registry::Resource;
+use crate::request::{Query, ResourcePath, Target, Verb, parse_path};
+use crate::status::ApiError;
+use respond::ApiResponse;
+
+/// Any error of a transport's body.
+pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error while reading a request's body.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BodyError(pub AnyError);
+
+/// The body of a request, whatever transport brought it.
+pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+
+/// How long a request that is not a stream may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One request on a row.
+pub(crate) struct Call<'a> {
+    pub server: &'a Arc<Inner>,
+    pub user: &'a UserInfo,
+    pub path: &'a ResourcePath,
+    pub resource: &'a Arc<Resource>,
+    pub query: Query,
+    pub headers: &'a HeaderMap,
+    pub user_agent: &'a str,
+    pub now: jiff::Timestamp,
+}
+
+impl Call<'_> {
+    pub fn name(&self) -> Result<&str, ApiError> {
+        self.path.name.as_deref().ok_or_else(ApiError::method_not_allowed_here)
+    }
+
+    pub fn namespace(&self) -> Option<&str> {
+        self.path.namespace.as_deref().filter(|_| self.resource.namespaced)
+    }
+}
+
+/// What is known of a request before it is answered: for metrics.
+struct Label {
+    verb: &'static str,
+    group: String,
+    resource: String,
+}
+
+/// Answers a request. Never fails, never panics: what goes wrong is an answer, too.
+pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) -> ApiResponse {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let audit_id = parts.headers.get("audit-id").cloned();
+    let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).cloned();
+    let is_head = parts.method == Method::HEAD;
+    let mut label = Label { verb: "other", group: String::new(), resource: String::new() };
+    let answered = std::panic::AssertUnwindSafe(route(&server, parts, body, &mut label)).catch_unwind().await;
+    let response = match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => respond::error(&error),
+        Err(_) => {
+            // The panic hook has printed where; the client learns only that it was not its fault.
+            tracing::error!(verb = label.verb, resource = %label.resource, "a request handler panicked");
+            server.metrics.panicked();
+            respond::error(&ApiError::internal("this request caused apiserver to panic. Look in the logs for details"))
+        }
+    };
+    let mut response = respond::compress(response, accept_encoding.as_ref());
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    }
+    let audit_id = audit_id
+        .or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok())
+        .unwrap_or_else(|| HeaderValue::from_static("-"));
+    headers.insert("audit-id", audit_id);
+    server.metrics.request(label.verb, &label.group, &label.resource, response.status().as_u16(), started.elapsed());
+    if is_head {
+        *response.body_mut() = crate::body::ApiBody::empty();
+    }
+    response
+}
+
+async fn route(
+    server: &Arc<Inner>,
+    parts: http::request::Parts,
+    body: RequestBody,
+    label: &mut Label,
+) -> Result<ApiResponse, ApiError> {
+    let target = parse_path(parts.uri.path())?;
+    let user = authn::authenticate(&parts, &server.tokens)?;
+    let query = Query::parse(parts.uri.query());
+    match target {
+        Target::Resource(path) => {
+            let user = user.ok_or_else(ApiError::unauthorized)?;
+            on_resource(server, &user, path, query, parts, body, label).await
+        }
+        Target::GroupVersion { group, version } => {
+            let user = user.ok_or_else(ApiError::unauthorized)?;
+            authz::non_resource(&user, &parts.method, parts.uri.path().trim_end_matches('/'))?;
+            label.verb = "get";
+            reads_only(&parts.method)?;
+            discovery::group_version(server, &group, &version)
+        }
+        Target::Other(path) => {
+            match &user {
+                Some(user) => authz::non_resource(user, &parts.method, &path)?,
+                None if authz::is_open(&path) => {}
+                None => return Err(ApiError::unauthorized()),
+            }
+            label.verb = "get";
+            other(server, &path, &query, &parts).await
+        }
+    }
+}
+
+fn reads_only(method: &Method) -> Result<(), ApiError> {
+    if matches!(*method, Method::GET | Method::HEAD) { Ok(()) } else { Err(ApiError::method_not_allowed_here()) }
+}
+
+/// Paths that are no resources.
+async fn other(
+    server: &Arc<Inner>,
+    path: &str,
+    query: &Query,
+    parts: &http::request::Parts,
+) -> Result<ApiResponse, ApiError> {
+    match path.split('/').nth(1).unwrap_or_default() {
+        "livez" | "readyz" | "healthz" => return health::check(server, path, query).await,
+        _ => reads_only(&parts.method)?,
+    }
+    match path {
+        "/" => Ok(discovery::root(server)),
+        "/version" => Ok(health::version()),
+        "/metrics" => Ok(health::metrics(server).await),
+        "/api" | "/apis" => discovery::groups(server, path == "/api", &parts.headers),
+        "/openapi/v2" => openapi::v2(server, &parts.headers).await,
+        "/openapi/v3" => openapi::v3_root(server).await,
+        _ => {
+            if let Some(group) = path.strip_prefix("/apis/") {
+                return discovery::group(server, group);
+            }
+            if let Some(document) = path.strip_prefix("/openapi/v3/") {
+                return openapi::v3(server, document, query, &parts.headers).await;
+            }
+            Err(ApiError::page_not_found())
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of one request, used once")]
+async fn on_resource(
+    server: &Arc<Inner>,
+    user: &UserInfo,
+    mut path: ResourcePath,
+    query: Query,
+    parts: http::request::Parts,
+    body: RequestBody,
+    label: &mut Label,
+) -> Result<ApiResponse, ApiError> {
+    let watch = query.flag("watch") || path.watch_prefix;
+    if path.watch_prefix && let Some(name) = path.name.take() {
+        // The old form of watching one object.
+        path.name = Some(name);
+    }
+    let verb = match Verb::of(&parts.method, &path, watch) {
+        Some(Verb::Get) if path.watch_prefix => Verb::Watch,
+        Some(verb) => verb,
+        None => return Err(ApiError::method_not_allowed_here()),
+    };
+    label.verb = verb.as_str();
+    authz::resource(user, verb, &path)?;
+    let rows = server.registry.snapshot();
+    let Some(resource) = rows.find(&path.group, &path.version, &path.plural) else {
+        let in_builtin_group = rows.version(&path.group, &path.version).is_some();
+        return Err(if in_builtin_group { ApiError::no_such_resource() } else { ApiError::page_not_found() });
+    };
+    label.group.clone_from(&resource.group);
+    label.resource.clone_from(&resource.plural);
+    check_scope(&path, resource, verb)?;
+
+    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let call = Call {
+        server,
+        user,
+        path: &path,
+        resource,
+        query,
+        headers: &parts.headers,
+        user_agent,
+        now: jiff::Timestamp::now(),
+    };
+    let is_stream = verb == Verb::Watch || matches!(path.subresource.as_deref(), Some("log" | "exec"));
+    let work = call.dispatch(verb, body, &parts);
+    let mut response = if is_stream {
+        work.await?
+    } else {
+        let _slot = server.in_flight.try_acquire().map_err(|_| ApiError::too_many_requests())?;
+        tokio::time::timeout(REQUEST_TIMEOUT, work).await.map_err(|_| ApiError::timeout())??
+    };
+    if let Some(warning) = &resource.deprecation {
+        respond::warn(response.headers_mut(), std::slice::from_ref(warning));
+    }
+    Ok(response)
+}
+
+/// Names and collections must be where the kind's scope says.
+fn check_scope(path: &ResourcePath, resource: &Resource, verb: Verb) -> Result<(), ApiError> {
+    let is_namespace = resource.group.is_empty() && resource.plural == "namespaces";
+    let in_namespace = path.namespace.is_some() && !is_namespace;
+    let reads_all = matches!(verb, Verb::List | Verb::Watch) && path.name.is_none();
+    let fits = match (resource.namespaced, in_namespace) {
+        (true, true) | (false, false) => true,
+        (true, false) => reads_all,
+        (false, true) => false,
+    };
+    if !fits {
+        return Err(ApiError::page_not_found());
+    }
+    if verb == Verb::Create && path.name.is_some() && path.subresource.is_none()
+        || verb == Verb::Update && path.name.is_none()
+        || verb == Verb::Patch && path.name.is_none()
+        || !resource.supports(verb)
+    {
+        return Err(ApiError::method_not_allowed(verb.as_str(), resource.named()));
+    }
+    Ok(())
+}
+
+impl Call<'_> {
+    /// The verb's handler.
+    async fn dispatch(
+        &self,
+        verb: Verb,
+        body: RequestBody,
+        parts: &http::request::Parts,
+    ) -> Result<ApiResponse, ApiError> {
+        let unknown = || ApiError::not_found(self.resource.named(), self.path.name.as_deref().unwrap_or_default());
+        let not_here = || ApiError::method_not_allowed(verb.as_str(), self.resource.named());
+        match (self.path.subresource.as_deref(), verb) {
+            (None, Verb::Get) => self.get().await,
+            (None, Verb::List) => self.list().await,
+            (None, Verb::Watch) => self.watch().await,
+            (None, _) => self.write(verb, body).await,
+            (Some("status"), _) if !self.resource.has_status => Err(unknown()),
+            (Some("status"), Verb::Get) => self.get().await,
+            (Some("status"), Verb::Update | Verb::Patch) => self.write(verb, body).await,
+            (Some("status"), _) => Err(not_here()),
+            (Some("scale"), _) if self.resource.scale.is_none() => Err(unknown()),
+            (Some("scale"), Verb::Get | Verb::Update | Verb::Patch) => self.scale(verb, body).await,
+            (Some("scale"), _) => Err(not_here()),
+            (Some(other), _) if !self.resource.other_subresources.iter().any(|(name, _)| *name == other) => Err(unknown()),
+            (Some("finalize"), Verb::Update) => self.write(verb, body).await,
+            (Some("log"), Verb::Get) => proxy::log(self).await,
+            (Some("exec"), Verb::Get | Verb::Create) => proxy::exec(self, parts).await,
+            (Some(_), _) => Err(not_here()),
+        }
+    }
+}

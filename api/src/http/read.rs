@@ -1,0 +1,274 @@
+//! GET and LIST: bytes from the cache, spliced together, never parsed on the plain way.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use berth_store::cache::{Entry, Snapshot, SnapshotError};
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use super::Call;
+use super::convert::{self, IncludeObject};
+use super::negotiate::{Accepted, Media, Shape};
+use super::respond::{self, ApiResponse};
+use crate::registry::Resource;
+use crate::request::{ListOptions, RevisionMatch};
+use crate::status::ApiError;
+use crate::write::store_error;
+
+/// How long a read waits for the cache to reach a revision.
+const FRESHNESS_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl Call<'_> {
+    /// One object.
+    pub async fn get(&self) -> Result<ApiResponse, ApiError> {
+        let name = self.name()?;
+        let namespace = self.namespace();
+        let cache = &self.resource.storage.cache;
+        let accepted = self.accepted(false)?;
+        let body = match self.query.filled("resourceVersion").map(crate::request::parse_revision).transpose()? {
+            // Any state will do, or one that is not older than a revision.
+            Some(revision) => {
+                self.wait_for(revision).await?;
+                cache.get(namespace.unwrap_or_default(), name).map(|entry| entry.json())
+            }
+            None => {
+                let key = self.resource.key(namespace, name);
+                let found = self.server.store.get(&key, None).await.map_err(store_error)?;
+                found.kv.map(|kv| {
+                    // The cache has usually worked out where the revision goes.
+                    let cached = cache.get(namespace.unwrap_or_default(), name);
+                    let fresh = cached.filter(|entry| entry.revision() == kv.mod_revision);
+                    fresh.unwrap_or_else(|| cache.entry_of(&kv)).json()
+                })
+            }
+        };
+        let body = body.ok_or_else(|| ApiError::not_found(self.resource.named(), name))?;
+        self.object_response(200, body, accepted)
+    }
+
+    /// An object in the accepted shape and format.
+    pub fn object_response(&self, code: u16, body: Bytes, accepted: Accepted) -> Result<ApiResponse, ApiError> {
+        let body = if accepted.shape == Shape::Object {
+            convert::to_request_version(self.resource, body)
+        } else {
+            let include = IncludeObject::parse(self.query.get("includeObject"))?;
+            convert::object(self.resource, body, accepted, include)?
+        };
+        let (body, content_type) = convert::encode(body, accepted.media, self.pretty())?;
+        Ok(respond::with(code, content_type, body))
+    }
+
+    /// Waits until the cache has a revision.
+    pub async fn wait_for(&self, revision: u64) -> Result<(), ApiError> {
+        if revision == 0 {
+            return Ok(());
+        }
+        let waited = self.resource.storage.cache.wait_until(revision, FRESHNESS_TIMEOUT).await;
+        waited.map(|_| ()).map_err(|late| ApiError::too_large_revision(late.requested, late.current))
+    }
+
+    /// Waits until the cache has every write that was acknowledged before now.
+    pub async fn wait_for_present(&self) -> Result<(), ApiError> {
+        let revision = self.server.store.current_revision().await.map_err(store_error)?;
+        let waited = self.resource.storage.cache.wait_until(revision, FRESHNESS_TIMEOUT).await;
+        waited.map(|_| ()).map_err(|_| ApiError::timeout())
+    }
+
+    /// A collection.
+    pub async fn list(&self) -> Result<ApiResponse, ApiError> {
+        let options = ListOptions::parse(&self.query, false)?;
+        let accepted = self.accepted(false)?;
+        if accepted.shape == Shape::Metadata {
+            return Err(ApiError::not_acceptable(format!(
+                "you requested PartialObjectMetadata, but the requested object is a list ({})",
+                self.resource.list_kind
+            )));
+        }
+        let (filter, selects) = super::selectors::filter(
+            self.resource,
+            self.namespace(),
+            options.label_selector.as_deref(),
+            options.field_selector.as_deref(),
+        )?;
+        let (snapshot, start) = self.snapshot(&options).await?;
+        // A list of "any" state comes whole, as kube-apiserver answers it from its cache.
+        let limit = options.limit.filter(|_| options.revision != Some(0) || options.continue_token.is_some());
+        let after = start.as_ref().map(|(ns, name)| (ns.as_str(), name.as_str()));
+        let mut found = snapshot.after(filter.namespace.as_deref(), after).filter(|entry| filter.matches(entry));
+        let page: Vec<&Entry> = match limit {
+            Some(limit) => found.by_ref().take(limit).collect(),
+            None => found.by_ref().collect(),
+        };
+        let mut metadata = json!({"resourceVersion": snapshot.revision().to_string(), "continue": ""});
+        if limit.is_some() && let Some(last) = page.last() {
+            // With selectors a count would cost a look at everything: only whether there is more.
+            let (more, left) = if selects { (found.next().is_some(), None) } else {
+                let left = found.count();
+                (left > 0, Some(left))
+            };
+            if more {
+                let token = ContinueToken { revision: snapshot.revision() as i64, after: last.sort_key() };
+                metadata["continue"] = token.encode().into();
+                if let Some(left) = left {
+                    metadata["remainingItemCount"] = left.into();
+                }
+                self.resource.storage.cache.keep(&snapshot);
+            }
+        }
+        let body = self.list_body(&page, metadata, accepted)?;
+        let (body, content_type) = convert::encode(body, accepted.media, self.pretty())?;
+        Ok(respond::with(200, content_type, body))
+    }
+
+    /// The state that a list reads, and where it starts.
+    async fn snapshot(&self, options: &ListOptions) -> Result<(Snapshot, Option<(String, String)>), ApiError> {
+        let cache = &self.resource.storage.cache;
+        if let Some(token) = &options.continue_token {
+            let (revision, after) = decode_token(token, self.resource.namespaced)?;
+            if revision < 0 {
+                self.wait_for_present().await?;
+                return Ok((cache.snapshot(), Some(after)));
+            }
+            let snapshot = cache.snapshot_at(revision.unsigned_abs()).map_err(|error| match error {
+                SnapshotError::Gone(_) => {
+                    let token = ContinueToken { revision: -1, after: (&after.0, &after.1) };
+                    ApiError::expired_continue(token.encode())
+                }
+                SnapshotError::TooNew(late) => ApiError::too_large_revision(late.requested, late.current),
+            })?;
+            return Ok((snapshot, Some(after)));
+        }
+        let exact = match (options.revision, options.revision_match) {
+            (None, _) => {
+                self.wait_for_present().await?;
+                None
+            }
+            (Some(0), _) => None,
+            (Some(revision), Some(RevisionMatch::Exact)) => Some(revision),
+            (Some(revision), None) if options.limit.is_some() => Some(revision),
+            (Some(revision), _) => {
+                self.wait_for(revision).await?;
+                None
+            }
+        };
+        let Some(revision) = exact else { return Ok((cache.snapshot(), None)) };
+        self.wait_for(revision).await?;
+        let snapshot = cache.snapshot_at(revision).map_err(|error| match error {
+            SnapshotError::Gone(_) => ApiError::expired("The resourceVersion for the provided list is too old."),
+            SnapshotError::TooNew(late) => ApiError::too_large_revision(late.requested, late.current),
+        })?;
+        Ok((snapshot, None))
+    }
+
+    fn list_body(&self, page: &[&Entry], metadata: Value, accepted: Accepted) -> Result<Bytes, ApiError> {
+        let resource = self.resource;
+        match accepted.shape {
+            Shape::Object if resource.is_stored_version() => Ok(splice_list(resource, page, &metadata)),
+            Shape::Object => {
+                let items = parsed(resource, page)?;
+                let list = json!({"apiVersion": resource.api_version(), "kind": resource.list_kind, "metadata": metadata, "items": items});
+                Ok(list.to_string().into())
+            }
+            Shape::Metadata | Shape::MetadataList => {
+                let items: Vec<Value> = parsed(resource, page)?.iter().map(convert::partial).collect();
+                let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
+                Ok(list.to_string().into())
+            }
+            Shape::Table { beta } => {
+                let include = IncludeObject::parse(self.query.get("includeObject"))?;
+                let rows =
+                    parsed(resource, page)?.iter().map(|object| convert::row(resource, object, include, self.now)).collect();
+                Ok(convert::table(resource, beta, metadata, rows, true).to_string().into())
+            }
+        }
+    }
+
+    /// People with curl or a browser get indented JSON.
+    pub fn pretty(&self) -> bool {
+        if let Some(asked) = self.query.get("pretty") {
+            return !matches!(asked, "0" | "false");
+        }
+        let agent = self.user_agent;
+        agent.starts_with("curl/") || agent.starts_with("Wget/") || agent.starts_with("Mozilla/")
+    }
+
+    pub fn accepted(&self, watch: bool) -> Result<Accepted, ApiError> {
+        let header = self.headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok());
+        let accepted = super::negotiate::accepted(header, watch)?;
+        debug_assert!(!watch || accepted.media == Media::Json, "a watch is JSON");
+        Ok(accepted)
+    }
+}
+
+fn parsed(resource: &Resource, page: &[&Entry]) -> Result<Vec<Value>, ApiError> {
+    page.iter().map(|entry| convert::parse(&convert::to_request_version(resource, entry.json()))).collect()
+}
+
+/// A list out of the bytes of its items.
+fn splice_list(resource: &Resource, page: &[&Entry], metadata: &Value) -> Bytes {
+    let head = format!("{{\"apiVersion\":\"{}\",\"items\":[", resource.api_version());
+    let tail = format!("],\"kind\":\"{}\",\"metadata\":{metadata}}}", resource.list_kind);
+    let size: usize = page.iter().map(|entry| entry.json_len_max() + 1).sum();
+    let mut out = Vec::with_capacity(head.len() + size + tail.len());
+    out.extend_from_slice(head.as_bytes());
+    for (index, entry) in page.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        entry.write_json(&mut out);
+    }
+    out.extend_from_slice(tail.as_bytes());
+    out.into()
+}
+
+/// Where the next page starts. Opaque to clients, but in the form that Kubernetes uses.
+struct ContinueToken<'a> {
+    /// -1: at whatever is there then.
+    revision: i64,
+    after: (&'a str, &'a str),
+}
+
+impl ContinueToken<'_> {
+    fn encode(&self) -> String {
+        let (namespace, name) = self.after;
+        let start = if namespace.is_empty() { format!("{name}\0") } else { format!("{namespace}/{name}\0") };
+        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": self.revision, "start": start}).to_string())
+    }
+}
+
+fn decode_token(token: &str, namespaced: bool) -> Result<(i64, (String, String)), ApiError> {
+    let bad = |why: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|e| bad(&e.to_string()))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
+    if value["v"] != "meta.k8s.io/v1" {
+        return Err(bad("server does not recognize this encoded version"));
+    }
+    let revision = value["rv"].as_i64().filter(|rv| *rv != 0).ok_or_else(|| bad("incorrect encoded start resourceVersion"))?;
+    let start = value["start"].as_str().unwrap_or_default();
+    let start = start.trim_start_matches('/').trim_end_matches('\0');
+    if start.is_empty() {
+        return Err(bad("encoded start key empty"));
+    }
+    let after = match start.split_once('/') {
+        Some((namespace, name)) if namespaced => (namespace.to_owned(), name.to_owned()),
+        _ => (String::new(), start.to_owned()),
+    };
+    Ok((revision, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_the_way_there_and_back() {
+        let token = ContinueToken { revision: 465, after: ("ns", "w2") }.encode();
+        assert_eq!(decode_token(&token, true).unwrap(), (465, ("ns".into(), "w2".into())));
+        let token = ContinueToken { revision: 465, after: ("", "w2") }.encode();
+        assert_eq!(decode_token(&token, false).unwrap(), (465, (String::new(), "w2".into())));
+        for bad in ["garbage!", "e30", ""] {
+            assert_eq!(decode_token(bad, true).unwrap_err().code(), 400);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The writing verbs: bounded bodies in, objects or Statuses out, with warnings in headers.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::header;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use super::respond::{self, ApiResponse};
+use super::{Call, RequestBody};
+use crate::request::{DeleteOptions, ListOptions, ResourcePath, Verb, WriteOptions};
+use crate::status::ApiError;
+use crate::write::decode::{BODY_BYTES_MAX, Decoded, Format, decode};
+use crate::write::patch::PatchKind;
+use crate::write::update::Part;
+use crate::write::{Write, Written, create, delete, patch, protobuf, scale, update};
+
+impl Call<'_> {
+    fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
+        let kind = match verb {
+            Verb::Create => "CreateOptions",
+            Verb::Patch => "PatchOptions",
+            _ => "UpdateOptions",
+        };
+        Ok(Write {
+            server: self.server,
+            user: self.user,
+            path: self.path,
+            resource: self.resource,
+            options: WriteOptions::parse(&self.query, kind, self.user_agent)?,
+            now: self.now,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn content_type(&self) -> Option<&str> {
+        self.headers.get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or("unreadable"))
+    }
+
+    /// Create, update, patch, delete and deletecollection, of the object or its status.
+    pub async fn write(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+        let accepted = self.accepted(false)?;
+        let part = match self.path.subresource.as_deref() {
+            Some("status") => Part::Status,
+            Some("finalize") => Part::Finalize,
+            _ => Part::Main,
+        };
+        if verb == Verb::DeleteCollection {
+            return self.delete_collection(read(body).await?).await;
+        }
+        if verb == Verb::Delete {
+            let bytes = read(body).await?;
+            let options = self.delete_options(&bytes)?;
+            let mut w = self.start(verb)?;
+            w.options.dry_run = options.dry_run;
+            let written = delete::delete(&mut w, &options).await?;
+            return self.written(written, &w.warnings, accepted);
+        }
+        let mut w = self.start(verb)?;
+        let written = match verb {
+            Verb::Create => {
+                if self.resource.terminating {
+                    let why = "create not allowed while custom resource definition is terminating";
+                    return Err(ApiError::forbidden(self.resource.named(), "", why));
+                }
+                let decoded = self.decode_object(&read(body).await?)?;
+                create::create(&mut w, decoded, None, false).await?
+            }
+            Verb::Update => {
+                let decoded = self.decode_object(&read(body).await?)?;
+                update::update(&mut w, decoded, part).await?
+            }
+            _ => {
+                let kind = PatchKind::of(self.content_type(), self.resource.strategic().is_some())?;
+                patch::patch(&mut w, kind, &read(body).await?, part).await?
+            }
+        };
+        self.written(written, &w.warnings, accepted)
+    }
+
+    fn written(&self, written: Written, warnings: &[String], accepted: super::negotiate::Accepted) -> Result<ApiResponse, ApiError> {
+        let mut response = if written.is_object {
+            self.object_response(written.code, written.body, accepted)?
+        } else {
+            respond::json(written.code, written.body)
+        };
+        respond::warn(response.headers_mut(), warnings);
+        Ok(response)
+    }
+
+    fn decode_object(&self, bytes: &[u8]) -> Result<Decoded, ApiError> {
+        let accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+        match Format::of(self.content_type()) {
+            Some(Format::Protobuf) if self.resource.built_in => {
+                let value = protobuf::decode(bytes, &self.resource.kind)?;
+                Ok(Decoded { value, duplicates: Vec::new() })
+            }
+            None | Some(Format::Protobuf) => Err(ApiError::unsupported_media(accepted)),
+            Some(format) => decode(bytes, format),
+        }
+    }
+
+    fn delete_options(&self, bytes: &[u8]) -> Result<DeleteOptions, ApiError> {
+        if bytes.is_empty() {
+            return DeleteOptions::parse(&self.query, None);
+        }
+        let body: Value = match Format::of(self.content_type()) {
+            Some(Format::Protobuf) => protobuf::decode(bytes, "DeleteOptions")?,
+            Some(format) => decode(bytes, format)?.value,
+            None => return Err(ApiError::unsupported_media("application/json, application/yaml")),
+        };
+        DeleteOptions::parse(&self.query, Some(&body))
+    }
+
+    /// Deletes what the selectors pick, one after the other, and answers with the list of it.
+    async fn delete_collection(&self, bytes: Bytes) -> Result<ApiResponse, ApiError> {
+        let options = self.delete_options(&bytes)?;
+        let list = ListOptions::parse(&self.query, false)?;
+        let (filter, _) = super::selectors::filter(
+            self.resource,
+            self.namespace(),
+            list.label_selector.as_deref(),
+            list.field_selector.as_deref(),
+        )?;
+        self.wait_for_present().await?;
+        let snapshot = self.resource.storage.cache.snapshot();
+        let mut items: BTreeMap<(String, String), Value> = BTreeMap::new();
+        for entry in snapshot.after(filter.namespace.as_deref(), None).filter(|entry| filter.matches(entry)) {
+            let path = ResourcePath {
+                namespace: self.path.namespace.clone(),
+                name: Some(entry.name().to_owned()),
+                ..self.path.clone()
+            };
+            let mut w = Write { path: &path, ..self.start(Verb::Delete)? };
+            w.options.dry_run = options.dry_run;
+            match delete::delete(&mut w, &options).await {
+                Ok(_) => {}
+                Err(error) if error.code() == 404 => continue,
+                Err(error) => return Err(error),
+            }
+            let object = super::convert::parse(&super::convert::to_request_version(self.resource, entry.json()))?;
+            items.insert((entry.namespace().to_owned(), entry.name().to_owned()), object);
+        }
+        let list = serde_json::json!({
+            "apiVersion": self.resource.api_version(),
+            "kind": self.resource.list_kind,
+            "metadata": {"resourceVersion": snapshot.revision().to_string(), "continue": ""},
+            "items": items.into_values().collect::<Vec<_>>(),
+        });
+        Ok(respond::json(200, list.to_string()))
+    }
+
+    /// The scale subresource.
+    pub async fn scale(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+        let mut w = self.start(verb)?;
+        if verb == Verb::Get {
+            return Ok(respond::json(200, scale::get(&w).await?));
+        }
+        let bytes = read(body).await?;
+        let input = if verb == Verb::Update {
+            let format = Format::of(self.content_type())
+                .ok_or_else(|| ApiError::unsupported_media("application/json, application/yaml"))?;
+            scale::Input::Whole(decode(&bytes, format)?)
+        } else {
+            scale::Input::Patch(PatchKind::of(self.content_type(), false)?, &bytes)
+        };
+        let written = scale::write(&mut w, input).await?;
+        let mut response = respond::json(written.code, written.body);
+        respond::warn(response.headers_mut(), &w.warnings);
+        Ok(response)
+    }
+}
+
+/// The whole body, bounded.
+async fn read(body: RequestBody) -> Result<Bytes, ApiError> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(whole) => Ok(whole.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(BODY_BYTES_MAX)),
+        Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
+    }
+}

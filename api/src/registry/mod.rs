@@ -1,0 +1,155 @@
+//! The rows that are served, by group, version and plural. Read by every request without a lock;
+//! replaced as a whole when a definition comes or goes.
+
+pub mod builtin;
+pub mod core;
+pub mod crd;
+pub mod resource;
+pub mod strategy;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+pub use resource::{LazySchema, NameRule, Resource, Rules, ScalePaths, Storage};
+
+/// The rows of one moment.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Counts up with each change: what is derived from the rows is cached under this number.
+    pub generation: u64,
+    /// (group, version) → plural → row.
+    by_version: HashMap<(String, String), BTreeMap<String, Arc<Resource>>>,
+    /// Rows in discovery's order.
+    pub ordered: Vec<Arc<Resource>>,
+}
+
+impl Rows {
+    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+        // A borrowed tuple cannot be looked up in a map of owned ones; the few versions are walked instead.
+        self.version(group, version)?.get(plural)
+    }
+
+    /// The rows of a group and version.
+    pub fn version(&self, group: &str, version: &str) -> Option<&BTreeMap<String, Arc<Resource>>> {
+        self.by_version.iter().find(|((g, v), _)| g == group && v == version).map(|(_, rows)| rows)
+    }
+
+    /// The versions of every group, the best first, groups in discovery's order.
+    pub fn groups(&self) -> Vec<(String, Vec<String>)> {
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for row in &self.ordered {
+            match groups.iter_mut().find(|(g, _)| *g == row.group) {
+                Some((_, versions)) if versions.contains(&row.version) => {}
+                Some((_, versions)) => versions.push(row.version.clone()),
+                None => groups.push((row.group.clone(), vec![row.version.clone()])),
+            }
+        }
+        for (_, versions) in &mut groups {
+            versions.sort_by_key(|version| std::cmp::Reverse(version_rank(version)));
+        }
+        groups
+    }
+
+    fn build(generation: u64, mut rows: Vec<Arc<Resource>>) -> Self {
+        rows.sort_by(|a, b| {
+            (group_rank(&a.group), &a.group).cmp(&(group_rank(&b.group), &b.group))
+        });
+        let mut by_version: HashMap<(String, String), BTreeMap<String, Arc<Resource>>> = HashMap::new();
+        for row in &rows {
+            by_version
+                .entry((row.group.clone(), row.version.clone()))
+                .or_default()
+                .insert(row.plural.clone(), Arc::clone(row));
+        }
+        Self { generation, by_version, ordered: rows }
+    }
+}
+
+/// Discovery's order of groups: ours first, so that `services` and `jobs` mean ours to kubectl; then Kubernetes'
+/// own; then everybody's.
+fn group_rank(group: &str) -> u8 {
+    match group {
+        berth_types::GROUP => 0,
+        "" => 1,
+        "coordination.k8s.io" | "apiextensions.k8s.io" | "events.k8s.io" => 2,
+        _ => 3,
+    }
+}
+
+/// Kubernetes' order of versions: GA above beta above alpha, higher numbers first, other names last.
+fn version_rank(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
+    let other = (0, 0, 0, std::cmp::Reverse(version.to_owned()));
+    let Some(rest) = version.strip_prefix('v') else { return other };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let Ok(major) = rest[..digits].parse::<u32>() else { return other };
+    let (level, minor) = match &rest[digits..] {
+        "" => (3, Ok(0)),
+        tail if tail.starts_with("beta") => (2, tail[4..].parse()),
+        tail if tail.starts_with("alpha") => (1, tail[5..].parse()),
+        _ => return other,
+    };
+    match minor {
+        Ok(minor) => (level, major, minor, std::cmp::Reverse(String::new())),
+        Err(_) => other,
+    }
+}
+
+/// The served rows.
+#[derive(Debug)]
+pub struct Registry {
+    rows: ArcSwap<Rows>,
+    generations: AtomicU64,
+    change: Mutex<()>,
+}
+
+impl Registry {
+    pub fn new(rows: Vec<Resource>) -> Self {
+        let rows = rows.into_iter().map(Arc::new).collect();
+        Self {
+            rows: ArcSwap::from_pointee(Rows::build(1, rows)),
+            generations: AtomicU64::new(1),
+            change: Mutex::new(()),
+        }
+    }
+
+    /// The rows of this moment.
+    pub fn rows(&self) -> arc_swap::Guard<Arc<Rows>> {
+        self.rows.load()
+    }
+
+    pub fn snapshot(&self) -> Arc<Rows> {
+        self.rows.load_full()
+    }
+
+    /// Replaces all rows of a group and plural by these (none: they are gone).
+    pub fn replace(&self, group: &str, plural: &str, new: Vec<Resource>) {
+        let _one_at_a_time = self.change.lock();
+        let mut rows: Vec<Arc<Resource>> = self
+            .rows
+            .load()
+            .ordered
+            .iter()
+            .filter(|row| !(row.group == group && row.plural == plural))
+            .cloned()
+            .collect();
+        rows.extend(new.into_iter().map(Arc::new));
+        let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
+        self.rows.store(Arc::new(Rows::build(generation, rows)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_as_kubernetes_orders_them() {
+        let mut versions = ["v1beta2", "v1", "v10", "foo1", "v2", "v1alpha1", "v2beta1"];
+        versions.sort_by_key(|v| std::cmp::Reverse(version_rank(v)));
+        assert_eq!(versions, ["v10", "v2", "v1", "v2beta1", "v1beta2", "v1alpha1", "foo1"]);
+    }
+}

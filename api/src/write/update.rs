@@ -1,0 +1,224 @@
+//! PUT, and what every change of an existing object goes through.
+
+use std::sync::Arc;
+
+use berth_schema::FieldError;
+use berth_schema::managed::{same_but_times, track_update};
+use serde_json::{Map, Value};
+
+use super::decode::Decoded;
+use super::{Current, Step, Write, Written, create, meta};
+use crate::registry::Resource;
+use crate::status::ApiError;
+
+/// Which part of an object an endpoint writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but what a status subresource owns.
+    Main,
+    Status,
+    /// `spec.finalizers` of a namespace.
+    Finalize,
+}
+
+impl Part {
+    pub fn subresource(self) -> &'static str {
+        match self {
+            Self::Main => "",
+            Self::Status => "status",
+            Self::Finalize => "finalize",
+        }
+    }
+}
+
+/// Replaces an object, or its status.
+pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Result<Written, ApiError> {
+    let Decoded { value: mut sent, duplicates } = body;
+    w.check_kind(&mut sent)?;
+    w.check_namespace(&mut sent)?;
+    let name = w.name().to_owned();
+    match meta::text(&sent, "name") {
+        "" => {
+            return Err(ApiError::bad_request(
+                "the name of the object is undeterminable: name must be provided",
+            ));
+        }
+        given if given != name => {
+            return Err(ApiError::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+        _ => {}
+    }
+    let Some(current) = w.read(&name).await? else {
+        if part == Part::Main && w.resource.rules.create_on_update {
+            meta::of(&mut sent).remove("resourceVersion");
+            return create::create(w, Decoded { value: sent, duplicates }, Some(&name), false).await;
+        }
+        return Err(ApiError::not_found(w.resource.named(), &name));
+    };
+    let given_revision = meta::text(&sent, "resourceVersion").to_owned();
+    if given_revision.is_empty() && part == Part::Main && !w.resource.rules.unconditional_update {
+        let error =
+            FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
+        return Err(w.invalid(&name, vec![error]));
+    }
+    let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+    let managed = meta::of(&mut sent).remove("managedFields");
+    problems.extend(w.resource.structural().prune(&mut sent).iter().map(ToString::to_string));
+    if let Some(managed) = managed {
+        meta::of(&mut sent).insert("managedFields".into(), managed);
+    }
+    w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+    w.change(current, |w, current| {
+        check_revision(w, &sent, current)?;
+        let given_uid = meta::text(&sent, "uid");
+        let uid = meta::text(&current.object, "uid");
+        if !given_uid.is_empty() && given_uid != uid {
+            let why = format!("Precondition failed: UID in precondition: {given_uid}, UID in object meta: {uid}");
+            return Err(ApiError::conflict(w.resource.named(), w.name(), &why));
+        }
+        complete(w, current, sent.clone(), part, Booking::Track)
+    })
+    .await
+}
+
+/// 409 unless the revision that a body carries (if any) is the stored one.
+pub(crate) fn check_revision(w: &Write<'_>, sent: &Value, current: &Current) -> Result<(), ApiError> {
+    let given = meta::text(sent, "resourceVersion");
+    if given.is_empty() || given == "0" && w.resource.rules.unconditional_update {
+        return Ok(());
+    }
+    match given.parse::<u64>() {
+        Ok(revision) if revision == current.revision => Ok(()),
+        Ok(_) => Err(ApiError::stale(w.resource.named(), w.name())),
+        Err(_) => {
+            let error =
+                FieldError::invalid("metadata.resourceVersion", &Value::from(given), "must be a number that the server gave");
+            Err(w.invalid(w.name(), vec![error]))
+        }
+    }
+}
+
+/// Who books the changed fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Booking {
+    /// They are noted as an update of the manager.
+    Track,
+    /// Server-side apply has done it.
+    Done,
+}
+
+/// From the object that a client wants to the one that is stored: carries over what is not the endpoint's,
+/// prunes, defaults, validates everything at once, counts the generation, books the fields.
+pub(crate) fn complete(
+    w: &mut Write<'_>,
+    current: &Current,
+    wanted: Value,
+    part: Part,
+    booking: Booking,
+) -> Result<Step, ApiError> {
+    let resource = Arc::clone(w.resource);
+    let old = &current.object;
+    let mut new = wanted;
+    keep_managed_fields(&mut new, old);
+    match part {
+        Part::Status => only_field(&mut new, old, &["status"]),
+        Part::Finalize => only_field(&mut new, old, &["spec"]),
+        Part::Main if resource.has_status => set_or_remove(&mut new, "status", old.get("status").cloned()),
+        Part::Main => {}
+    }
+    meta::prepare_update(&mut new, old);
+    if part == Part::Main {
+        (resource.strategy.prepare_update)(&mut new, old);
+    }
+    let managed = meta::of(&mut new).remove("managedFields");
+    // What the patch brought in that the schema does not know; a full body was pruned before.
+    let unknown: Vec<String> = resource.structural().prune(&mut new).iter().map(ToString::to_string).collect();
+    w.report_fields(unknown, |w, problems| {
+        let message = format!("Invalid value: \"the patched object\": strict decoding error: {problems}");
+        ApiError::invalid("", "", "", vec![crate::status::Cause {
+            reason: "FieldValueInvalid".into(),
+            message: format!("{message} ({})", w.resource.kind),
+            field: "patch".into(),
+        }])
+    })?;
+    resource.structural().default(&mut new);
+    if let Some(managed) = managed {
+        meta::of(&mut new).insert("managedFields".into(), managed);
+    }
+
+    let mut errors = Vec::new();
+    if part == Part::Main {
+        meta::validate(&new, Some(old), &resource, &mut errors, &mut w.warnings);
+    }
+    errors.extend(resource.structural().validate(&new, Some(old)));
+    if part == Part::Main {
+        (resource.strategy.validate)(&new, Some(old), &mut errors);
+    }
+    if !errors.is_empty() {
+        return Err(w.invalid(w.name(), errors));
+    }
+    crate::authz::may_write_task(w.user, w.path, old, &new)?;
+    let spec_changed = differs_beyond_status(&resource, old, &new);
+    if resource.rules.generation && spec_changed {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        meta::of(&mut new).insert("generation".into(), generation.into());
+    }
+    if booking == Booking::Track {
+        let api_version = resource.api_version();
+        let manager = &w.options.field_manager;
+        track_update(resource.structural(), Some(old), &mut new, manager, &api_version, part.subresource(), w.now);
+    }
+    if part == Part::Main && spec_changed {
+        (resource.strategy.warnings)(&new, &mut w.warnings);
+    }
+    if meta::is_terminating(&new) && meta::finalizers(&new).is_empty() && !(resource.strategy.is_held)(&new) {
+        return Ok(Step::Remove(new));
+    }
+    Ok(if same_but_times(old, &new) { Step::Keep } else { Step::Put(new) })
+}
+
+/// No managedFields (or an empty list) in a body means "as they are".
+fn keep_managed_fields(new: &mut Value, old: &Value) {
+    let given = &new["metadata"]["managedFields"];
+    if given.as_array().is_some_and(|fields| !fields.is_empty()) {
+        return;
+    }
+    let kept = old["metadata"].get("managedFields").cloned();
+    let meta = meta::of(new);
+    match kept {
+        Some(kept) => meta.insert("managedFields".into(), kept),
+        None => meta.remove("managedFields"),
+    };
+}
+
+/// The old object with these fields (and the booking of fields) of the new one.
+fn only_field(new: &mut Value, old: &Value, fields: &[&str]) {
+    let mut result = old.clone();
+    for field in fields {
+        set_or_remove(&mut result, field, new.get(field).cloned().filter(|v| !v.is_null()));
+    }
+    let managed = new["metadata"].get("managedFields").cloned();
+    if let Some(managed) = managed {
+        meta::of(&mut result).insert("managedFields".into(), managed);
+    }
+    *new = result;
+}
+
+fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
+    let Some(root) = object.as_object_mut() else { return };
+    match value {
+        Some(value) => root.insert(field.into(), value),
+        None => root.remove(field),
+    };
+}
+
+/// Whether anything but the metadata and (where it is a subresource) the status changed.
+fn differs_beyond_status(resource: &Resource, old: &Value, new: &Value) -> bool {
+    let empty = Map::new();
+    let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
+    let counts = |field: &str| !matches!(field, "apiVersion" | "kind" | "metadata") && !(resource.has_status && field == "status");
+    old.iter().filter(|(f, _)| counts(f)).any(|(f, v)| new.get(f) != Some(v))
+        || new.keys().filter(|f| counts(f)).any(|f| !old.contains_key(f.as_str()))
+}
