@@ -84,9 +84,10 @@ pub(super) fn to_set(node: Option<&Node>, value: &Value) -> FieldSet {
         Shape::Map => {
             for (name, value) in members(value).into_iter().flatten() {
                 let member = member(node, name);
-                let is_empty_map = value.as_object().is_some_and(Map::is_empty);
-                let is_leaf = shape(member.node, value) == Shape::Leaf || value.is_null() || is_empty_map;
-                let owned = is_leaf || !member.declared;
+                // kube-apiserver lets nobody own an empty list; then a repeated apply would not be one.
+                let is_empty = members(value).is_none() && items(value).is_empty();
+                let is_leaf = shape(member.node, value) == Shape::Leaf;
+                let owned = is_leaf || is_empty || !member.declared;
                 set.put(element::field(name), owned, to_set(member.node, value));
             }
         }
