@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
@@ -49,6 +50,8 @@ pub struct Containerizer {
     run_dir: PathBuf,
     cgroup_parent: String,
     boot_id: String,
+    /// Held while a container's folder is made: `list` sees it whole or not at all.
+    creation: Mutex<()>,
     pub(crate) helper: Helper,
 }
 
@@ -56,7 +59,13 @@ impl Containerizer {
     /// Makes the run directory, starts the helper and probes the machine.
     pub fn new(config: Config) -> Result<Self, Error> {
         let helper = Helper::start(&config)?;
-        Ok(Self { run_dir: config.run_dir, cgroup_parent: config.cgroup_parent, boot_id: procfs::boot_id(), helper })
+        Ok(Self {
+            run_dir: config.run_dir,
+            cgroup_parent: config.cgroup_parent,
+            boot_id: procfs::boot_id(),
+            creation: Mutex::new(()),
+            helper,
+        })
     }
 
     /// What works here.
@@ -73,13 +82,8 @@ impl Containerizer {
     pub fn launch(&self, spec: &ContainerSpec) -> Result<Running, LaunchError> {
         spec.validate()?;
         let dir = ContainerDir::of(&self.run_dir, &spec.id);
-        match dir.create() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(LaunchError::AlreadyExists { id: spec.id.clone() });
-            }
-            other => other.map_err(|e| start_error("make the run directory", &dir, e))?,
-        }
-        let started = self.start_in(&dir, spec);
+        let lock = self.create(&dir, spec)?;
+        let started = lock.and_then(|lock| self.start_in(&dir, lock));
         if started.is_err() {
             // Its shim has cleaned up; what it could not is tried once more.
             let _ = self.destroy(&spec.id);
@@ -87,9 +91,20 @@ impl Containerizer {
         started
     }
 
-    fn start_in(&self, dir: &ContainerDir, spec: &ContainerSpec) -> Result<Running, LaunchError> {
-        let lock = dir.lock().map_err(|e| start_error("lock the run directory", dir, e))?;
-        dir.write_spec(spec).map_err(|e| start_error("write the container's description", dir, e))?;
+    /// Makes the container's folder with its description, locked. The outer error: it is not ours.
+    fn create(&self, dir: &ContainerDir, spec: &ContainerSpec) -> Result<Result<OwnedFd, LaunchError>, LaunchError> {
+        let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+        match dir.create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(LaunchError::AlreadyExists { id: spec.id.clone() });
+            }
+            other => other.map_err(|e| start_error("make the run directory", dir, e))?,
+        }
+        let filled = dir.lock().and_then(|lock| dir.write_spec(spec).map(|()| lock));
+        Ok(filled.map_err(|e| start_error("write the container's description", dir, e)))
+    }
+
+    fn start_in(&self, dir: &ContainerDir, lock: OwnedFd) -> Result<Running, LaunchError> {
         let request = Request::Launch { dir: dir.0.clone() };
         let control = self.helper.request(&request, &[lock.as_fd()]).map_err(shim_failed)?;
         drop(lock);
@@ -105,15 +120,18 @@ impl Containerizer {
     /// cannot be read is removed: nobody could say what it was.
     pub fn list(&self) -> Result<Vec<Found>, Error> {
         let containers = ContainerDir::containers(&self.run_dir);
+        let creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = match fs::read_dir(&containers) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|source| Error::Io { action: "list", path: containers.clone(), source })?,
         };
+        let entries: Vec<_> = entries.flatten().collect();
+        drop(creation);
         let mut found = Vec::new();
-        for entry in entries.flatten() {
+        for entry in entries {
             let Ok(id) = entry.file_name().into_string() else { continue };
-            let dir = ContainerDir(entry.path());
-            match (dir.spec(), self.status(&id)?) {
+            let spec = ContainerDir(entry.path()).spec();
+            match (spec, self.status(&id)?) {
                 (Ok(Some(spec)), Some(state)) => found.push(Found { id, spec, state }),
                 _ => self.destroy(&id)?,
             }

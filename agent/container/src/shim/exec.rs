@@ -46,7 +46,8 @@ pub(super) fn run(
     }
     let mut terminal = None;
     let stdio: Vec<OwnedFd> = if exec.tty {
-        let (master, slave) = mounts::open_terminal().map_err(step("open a terminal"))?;
+        let (master, slave) =
+            mounts::open_terminal(exec.user.as_ref().or(spec.user.as_ref())).map_err(step("open a terminal"))?;
         terminal = Some(master);
         let copy = || slave.try_clone().map_err(step("open a terminal"));
         vec![copy()?, copy()?, slave]

@@ -53,7 +53,12 @@ pub(super) fn run(machine: &Machine, dir: &ContainerDir, control: &OwnedFd) -> R
         }
     };
     let started_unix_nanos = sys::unix_nanos();
-    let groups = Groups::create(&machine.layout, &spec.id, &spec.limits);
+    let mut limits = spec.limits;
+    if uses_init(machine, &spec) {
+        // Ours is not one of the processes that were asked for.
+        limits.pids_limit = limits.pids_limit.map(|max| max.saturating_add(1));
+    }
+    let groups = Groups::create(&machine.layout, &spec.id, &limits);
     let outcome = groups.and_then(|groups| match start(machine, dir, &spec, &groups, started_unix_nanos, control) {
         Ok(started) => Ok((started, groups)),
         Err(failure) => {
@@ -309,7 +314,7 @@ fn set_up(
     }
     mounts::build(spec, &machine.run_dir, isolation)?;
     if spec.tty {
-        let (master, slave) = mounts::open_terminal().map_err(step("open a terminal"))?;
+        let (master, slave) = mounts::open_terminal(spec.user.as_ref()).map_err(step("open a terminal"))?;
         wire::send_bytes(report, TERMINAL, &[master.as_fd()]).map_err(step("hand the terminal over"))?;
         *terminal = Some(slave);
     }

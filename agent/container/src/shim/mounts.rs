@@ -14,7 +14,7 @@ use super::files::{self, Tree, attach_at, clone_tree, new_filesystem};
 use crate::cgroup::failed;
 use crate::features::Isolation;
 use crate::record::LaunchFailure;
-use crate::spec::{ContainerSpec, MountKind, Rootfs};
+use crate::spec::{ContainerSpec, MountKind, Rootfs, User};
 use crate::sys::{self, MOUNT_NODEV, MOUNT_NOEXEC, MOUNT_NOSUID, MOUNT_RDONLY};
 
 /// What tells of the whole machine or lets it be changed; the list of Docker.
@@ -30,6 +30,17 @@ const MASKED: [&str; 11] = [
     "/proc/timer_list",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
+];
+/// Doors to the node's own daemons, through which root of a container would be root of the node.
+const DAEMONS: [&str; 8] = [
+    "/run/containerd",
+    "/run/crio",
+    "/run/dbus",
+    "/run/docker",
+    "/run/docker.sock",
+    "/run/libvirt",
+    "/run/podman",
+    "/run/systemd/private",
 ];
 const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
@@ -111,6 +122,9 @@ pub(super) fn build(spec: &ContainerSpec, run_dir: &Path, isolation: Isolation) 
         let run_dir = fs::canonicalize(run_dir).unwrap_or_else(|_| run_dir.to_owned());
         for path in spec.masked_paths.iter().chain([&run_dir]) {
             hide(&mut tree, path)?;
+        }
+        for path in DAEMONS.iter().filter(|_| !spec.privileged) {
+            hide(&mut tree, Path::new(path))?;
         }
     }
     for one in planned {
@@ -315,11 +329,15 @@ fn hide(tree: &mut Tree, path: &Path) -> Result<(), LaunchFailure> {
     attach_at(&null, &target).map_err(|e| failed("hide", path, e.into()))
 }
 
-/// A terminal from the container's own `/dev/pts`: master and slave.
-pub(super) fn open_terminal() -> io::Result<(OwnedFd, OwnedFd)> {
+/// A terminal from the container's own `/dev/pts`: master and slave. The slave belongs to the user.
+pub(super) fn open_terminal(user: Option<&User>) -> io::Result<(OwnedFd, OwnedFd)> {
     use rustix::fs::OFlags;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let master = rustix::fs::openat(CWD, "/dev/ptmx", flags, Mode::empty())?;
     let slave = sys::terminal_peer(master.as_fd())?;
+    if let Some(user) = user {
+        // Refused where the user is not ours to give to; it is then our own.
+        let _ = std::os::unix::fs::fchown(&slave, Some(user.uid), None);
+    }
     Ok((master, slave))
 }
