@@ -19,7 +19,7 @@ mod store;
 mod ttl;
 mod watch;
 
-pub use engine::{HistoryLimits, MemoryStore};
+pub use engine::{EmbeddedConfig, EmbeddedStore, HistoryLimits, MemoryStore};
 pub use error::StoreError;
 pub use kv::{Change, Key, KeyRange, KeyValue, Kv, LeaseId, Revision};
 pub use request::{

@@ -7,7 +7,7 @@
 //!                                              -> answer every client of the batch
 //! ```
 
-//mod embedded;
+mod embedded;
 mod memory;
 mod queue;
 mod writer;
@@ -21,7 +21,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::{Mutex, RwLock};
 
 pub use crate::mvcc::HistoryLimits;
-//pub use embedded::{EmbeddedConfig, EmbeddedStore};
+pub use embedded::{EmbeddedConfig, EmbeddedStore};
 pub use memory::MemoryStore;
 
 use crate::error::StoreError;

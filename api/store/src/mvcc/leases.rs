@@ -16,6 +16,8 @@ pub(crate) enum LeaseEdit {
 
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
+    /// The highest id that was ever given out.
+    last_id: LeaseId,
     by_id: BTreeMap<LeaseId, LeaseState>,
     /// Deadlines in order: the writer sleeps until the first.
     by_deadline: BTreeSet<(Instant, LeaseId)>,
@@ -30,8 +32,8 @@ struct LeaseState {
 }
 
 impl Leases {
-    pub(crate) fn new(loaded: Vec<LoadedLease>, now: Instant) -> Self {
-        let mut leases = Self::default();
+    pub(crate) fn new(loaded: Vec<LoadedLease>, last_id: LeaseId, now: Instant) -> Self {
+        let mut leases = Self { last_id, ..Self::default() };
         for LoadedLease { id, ttl, left } in loaded {
             leases.set(id, ttl, now + left);
         }
@@ -46,9 +48,9 @@ impl Leases {
         self.by_id.get(&id).map(|lease| lease.ttl)
     }
 
-    /// Ids go up and are not used again while the store lives.
+    /// Ids go up and are not used again.
     pub(crate) fn last_id(&self) -> LeaseId {
-        self.by_id.last_key_value().map_or(0, |(&id, _)| id)
+        self.last_id
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
@@ -88,6 +90,7 @@ impl Leases {
     }
 
     fn set(&mut self, id: LeaseId, ttl: Duration, deadline: Instant) {
+        self.last_id = self.last_id.max(id);
         if let Some(before) = self.by_id.insert(id, LeaseState { ttl, deadline }) {
             self.by_deadline.remove(&(before.deadline, id));
         }

@@ -43,6 +43,7 @@ pub(crate) struct Loaded {
     pub(crate) revision: Revision,
     pub(crate) kvs: Vec<Kv>,
     pub(crate) leases: Vec<LoadedLease>,
+    pub(crate) last_lease_id: LeaseId,
 }
 
 #[derive(Debug)]
@@ -56,10 +57,10 @@ pub(crate) struct LoadedLease {
 impl Mvcc {
     /// History is not kept over a restart: everything up to the loaded revision is compacted.
     pub(crate) fn new(loaded: Loaded, limits: HistoryLimits, now: Instant) -> Self {
-        let Loaded { revision, kvs, leases } = loaded;
+        let Loaded { revision, kvs, leases, last_lease_id } = loaded;
         let revision = revision.max(FIRST_REVISION);
         let value_bytes = kvs.iter().map(|kv| kv.value.len() as u64).sum();
-        let mut leases = Leases::new(leases, now);
+        let mut leases = Leases::new(leases, last_lease_id, now);
         kvs.iter().for_each(|kv| leases.attach(kv));
         Self {
             revision,

@@ -1,0 +1,1 @@
+//! What only a durable engine can do wrong.
