@@ -1,0 +1,25 @@
+//! The verbs, one file or folder each: options, complete, validate, run.
+
+pub(crate) mod api_resources;
+pub(crate) mod apply;
+pub(crate) mod auth;
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod describe;
+pub(crate) mod diff;
+pub(crate) mod events;
+pub(crate) mod exec;
+pub(crate) mod explain;
+pub(crate) mod get;
+pub(crate) mod logs;
+pub(crate) mod meta;
+pub(crate) mod node;
+pub(crate) mod patch;
+pub(crate) mod rollout;
+pub(crate) mod scale;
+mod ready;
+mod shared;
+pub(crate) mod version;
+pub(crate) mod wait;
+pub(crate) mod why;
