@@ -3,7 +3,7 @@
 //! [`observe`] reads, [`plan`] decides, [`apply`] writes, [`status`] tells.
 
 mod apply;
-mod detail;
+pub(crate) mod detail;
 pub mod names;
 mod observe;
 pub mod plan;

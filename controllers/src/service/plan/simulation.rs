@@ -24,8 +24,8 @@ fn any_life() -> impl Generator<Value = Life> {
 }
 
 fn any_task() -> impl Generator<Value = TaskView> {
-    (0_usize..3, 0_u32..8, 1_u32..4, 0_u32..5, 0_i64..900, any::<bool>(), prop::bool::weighted(0.15), any_life()).prop_map(
-        |(revision, instance, attempt, failures, created, bound, deleting, life)| TaskView {
+    (0_usize..3, 0_u32..8, 1_u32..4, 0_u32..5, 0_i64..900, any::<bool>(), prop::bool::weighted(0.15), any_life())
+        .prop_map(|(revision, instance, attempt, failures, created, bound, deleting, life)| TaskView {
             revision: ["a", "b", "c"][revision].to_owned(),
             instance,
             attempt,
@@ -34,8 +34,7 @@ fn any_task() -> impl Generator<Value = TaskView> {
             bound: bound || !matches!(life, Life::Pending),
             deleting,
             life,
-        },
-    )
+        })
 }
 
 fn any_observed() -> impl Generator<Value = Observed> {
@@ -47,8 +46,8 @@ fn any_observed() -> impl Generator<Value = Observed> {
         1 => Just(Strategy::Recreate),
     ];
     let min_ready = prop_oneof![Just(0_i64), Just(3)];
-    (0_u32..6, strategy, min_ready, prop::bool::weighted(0.1), 0_usize..3, prop::collection::vec(any_task(), 0..14)).prop_map(
-        |(replicas, strategy, min_ready, paused, newest, mut tasks)| {
+    (0_u32..6, strategy, min_ready, prop::bool::weighted(0.1), 0_usize..3, prop::collection::vec(any_task(), 0..14))
+        .prop_map(|(replicas, strategy, min_ready, paused, newest, mut tasks)| {
             // Names are unique.
             tasks.sort_by_key(|task| (task.revision.clone(), task.instance, task.attempt));
             tasks.dedup_by_key(|task| (task.revision.clone(), task.instance, task.attempt));
@@ -67,8 +66,7 @@ fn any_observed() -> impl Generator<Value = Observed> {
             }
             seen.now = at(1000);
             seen
-        },
-    )
+        })
 }
 
 /// Carries the plan out, as the API server and we would.

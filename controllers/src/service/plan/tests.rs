@@ -152,10 +152,7 @@ fn a_rollout_without_slack_makes_one_more_and_then_stops_one() {
 #[test]
 fn a_rollout_without_surge_stops_one_and_waits_for_its_end() {
     let wanted = || wanted(3, 0, 1);
-    assert_eq!(
-        steps(&observed(wanted(), &["a", "b"], vec![ready("a", 0), ready("a", 1), ready("a", 2)])),
-        "-a0"
-    );
+    assert_eq!(steps(&observed(wanted(), &["a", "b"], vec![ready("a", 0), ready("a", 1), ready("a", 2)])), "-a0");
     let one_stops = vec![stopping(ready("a", 0)), ready("a", 1), ready("a", 2)];
     assert_eq!(steps(&observed(wanted(), &["a", "b"], one_stops)), "");
     assert_eq!(steps(&observed(wanted(), &["a", "b"], vec![ready("a", 1), ready("a", 2)])), "+b0");
@@ -229,11 +226,8 @@ fn of_two_tasks_for_one_instance_the_better_stays() {
 
 #[test]
 fn ended_tasks_are_kept_for_evidence_but_not_all() {
-    let ended = |attempt: u32| TaskView {
-        attempt,
-        created: at(NOW - 100 + i64::from(attempt)),
-        ..failed("a", 0, attempt, 1)
-    };
+    let ended =
+        |attempt: u32| TaskView { attempt, created: at(NOW - 100 + i64::from(attempt)), ..failed("a", 0, attempt, 1) };
     let live = TaskView { attempt: 5, ..ready("a", 0) };
     let seen = observed(wanted(1, 1, 0), &["a"], vec![ended(1), ended(2), ended(3), ended(4), live]);
     assert_eq!(plan(&seen).delete, [(1, Why::Ended), (0, Why::Ended)]);
