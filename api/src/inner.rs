@@ -34,7 +34,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         registry: Registry,
         tokens: Tokens,
@@ -55,20 +55,20 @@ impl Inner {
         }
     }
 
-    pub fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
     /// From now on the server says that it is not ready.
-    pub fn drain(&self) {
+    pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    pub fn is_bootstrapped(&self) -> bool {
+    pub(crate) fn is_bootstrapped(&self) -> bool {
         self.bootstrapped.load(Ordering::Relaxed)
     }
 
-    pub fn set_bootstrapped(&self) {
+    pub(crate) fn set_bootstrapped(&self) {
         self.bootstrapped.store(true, Ordering::Relaxed);
     }
 }

@@ -33,7 +33,7 @@ impl Drop for WatchGauge {
 }
 
 impl Metrics {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let registry = Registry::new();
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let made = IntGaugeVec::new(Opts::new(name, help), labels).expect("a constant, legal metric");
@@ -69,7 +69,7 @@ impl Metrics {
         }
     }
 
-    pub fn request(&self, verb: &str, group: &str, resource: &str, code: u16, took: Duration) {
+    pub(crate) fn request(&self, verb: &str, group: &str, resource: &str, code: u16, took: Duration) {
         let mut digits = [b'0'; 3];
         let code = code.clamp(100, 599);
         for (place, divisor) in digits.iter_mut().zip([100, 10, 1]) {
@@ -83,17 +83,17 @@ impl Metrics {
         }
     }
 
-    pub fn panicked(&self) {
+    pub(crate) fn panicked(&self) {
         self.panics.inc();
     }
 
-    pub fn watching(&self, group: &str, resource: &str) -> WatchGauge {
+    pub(crate) fn watching(&self, group: &str, resource: &str) -> WatchGauge {
         let gauge = self.watchers.with_label_values(&[group, resource]);
         gauge.inc();
         WatchGauge(gauge)
     }
 
-    pub fn observe_store(&self, status: Option<StoreStatus>) {
+    pub(crate) fn observe_store(&self, status: Option<StoreStatus>) {
         let Some(status) = status else { return };
         let set = |what: &str, value: u64| {
             self.store.with_label_values(&[what]).set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -108,14 +108,14 @@ impl Metrics {
         set("disk_bytes", status.disk_bytes);
     }
 
-    pub fn observe_cache(&self, group: &str, resource: &str, stats: CacheStats) {
+    pub(crate) fn observe_cache(&self, group: &str, resource: &str, stats: CacheStats) {
         let clamp = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
         self.cache_objects.with_label_values(&[group, resource]).set(clamp(stats.entries_count));
         self.cache_bytes.with_label_values(&[group, resource]).set(clamp(stats.ring_bytes));
         self.relists.with_label_values(&[group, resource]).set(i64::try_from(stats.relists_count).unwrap_or(i64::MAX));
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 }

@@ -10,14 +10,14 @@ use crate::status::ApiError;
 
 /// What of each object goes into a Table's rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IncludeObject {
+pub(crate) enum IncludeObject {
     None,
     Metadata,
     Object,
 }
 
 impl IncludeObject {
-    pub fn parse(text: Option<&str>) -> Result<Self, ApiError> {
+    pub(crate) fn parse(text: Option<&str>) -> Result<Self, ApiError> {
         match text {
             None | Some("" | "Metadata") => Ok(Self::Metadata),
             Some("None") => Ok(Self::None),
@@ -30,7 +30,7 @@ impl IncludeObject {
 }
 
 /// The object in the version of the resource: only `apiVersion` differs between versions.
-pub fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
+pub(crate) fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
     if resource.is_stored_version() {
         return body;
     }
@@ -43,7 +43,7 @@ pub fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
     }
 }
 
-pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
+pub(crate) fn parse(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
         tracing::error!(%error, "a stored object cannot be read");
         ApiError::internal("a stored object cannot be read")
@@ -51,12 +51,12 @@ pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
 }
 
 /// Only the metadata of an object.
-pub fn partial(object: &Value) -> Value {
+pub(crate) fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
 }
 
 /// One object in the accepted shape.
-pub fn object(resource: &Resource, body: Bytes, accepted: Accepted, include: IncludeObject) -> Result<Bytes, ApiError> {
+pub(crate) fn object(resource: &Resource, body: Bytes, accepted: Accepted, include: IncludeObject) -> Result<Bytes, ApiError> {
     let body = to_request_version(resource, body);
     match accepted.shape {
         Shape::Object => Ok(body),
@@ -76,7 +76,7 @@ pub fn object(resource: &Resource, body: Bytes, accepted: Accepted, include: Inc
 }
 
 /// One row of a Table.
-pub fn row(resource: &Resource, object: &Value, include: IncludeObject, now: jiff::Timestamp) -> Value {
+pub(crate) fn row(resource: &Resource, object: &Value, include: IncludeObject, now: jiff::Timestamp) -> Value {
     let shown = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Metadata => partial(object),
@@ -86,7 +86,7 @@ pub fn row(resource: &Resource, object: &Value, include: IncludeObject, now: jif
 }
 
 /// A Table.
-pub fn table(resource: &Resource, beta: bool, metadata: Value, rows: Vec<Value>, definitions: bool) -> Value {
+pub(crate) fn table(resource: &Resource, beta: bool, metadata: Value, rows: Vec<Value>, definitions: bool) -> Value {
     let version = if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
     let definitions = if definitions { resource.columns().definitions() } else { Value::Null };
     let mut table = Map::new();
@@ -99,7 +99,7 @@ pub fn table(resource: &Resource, beta: bool, metadata: Value, rows: Vec<Value>,
 }
 
 /// The bytes in the accepted format.
-pub fn encode(body: Bytes, media: Media, pretty: bool) -> Result<(Bytes, &'static str), ApiError> {
+pub(crate) fn encode(body: Bytes, media: Media, pretty: bool) -> Result<(Bytes, &'static str), ApiError> {
     match media {
         Media::Json if !pretty => Ok((body, "application/json")),
         Media::Json => {

@@ -31,15 +31,15 @@ use crate::status::ApiError;
 use respond::ApiResponse;
 
 /// Any error of a transport's body.
-pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error while reading a request's body.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct BodyError(pub AnyError);
+pub(crate) struct BodyError(pub AnyError);
 
 /// The body of a request, whatever transport brought it.
-pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// How long a request that is not a stream may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,11 +57,11 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
-    pub fn name(&self) -> Result<&str, ApiError> {
+    pub(crate) fn name(&self) -> Result<&str, ApiError> {
         self.path.name.as_deref().ok_or_else(ApiError::method_not_allowed_here)
     }
 
-    pub fn namespace(&self) -> Option<&str> {
+    pub(crate) fn namespace(&self) -> Option<&str> {
         self.path.namespace.as_deref().filter(|_| self.resource.namespaced)
     }
 }

@@ -4,14 +4,14 @@ use crate::status::ApiError;
 
 /// The format of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Media {
+pub(crate) enum Media {
     Json,
     Yaml,
 }
 
 /// The shape of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub(crate) enum Shape {
     /// The object as it is.
     Object,
     /// Rows and columns for people.
@@ -24,30 +24,30 @@ pub enum Shape {
 
 /// What an Accept header settles on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Accepted {
+pub(crate) struct Accepted {
     pub media: Media,
     pub shape: Shape,
 }
 
 impl Accepted {
-    pub const JSON: Self = Self { media: Media::Json, shape: Shape::Object };
+    pub(crate) const JSON: Self = Self { media: Media::Json, shape: Shape::Object };
 }
 
 /// One entry of an Accept header.
-pub struct Entry<'a> {
+pub(super) struct Entry<'a> {
     pub media: &'a str,
     pub quality: f32,
     params: Vec<(&'a str, &'a str)>,
 }
 
 impl Entry<'_> {
-    pub fn param(&self, name: &str) -> Option<&str> {
+    pub(super) fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| *v)
     }
 }
 
 /// The entries of an Accept header, the best first; the order counts among equals.
-pub fn entries(header: &str) -> Vec<Entry<'_>> {
+pub(super) fn entries(header: &str) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = header
         .split(',')
         .filter_map(|part| {
@@ -67,7 +67,7 @@ pub fn entries(header: &str) -> Vec<Entry<'_>> {
 ///
 /// # Errors
 /// 406 when nothing that we can give is accepted.
-pub fn accepted(header: Option<&str>, watch: bool) -> Result<Accepted, ApiError> {
+pub(super) fn accepted(header: Option<&str>, watch: bool) -> Result<Accepted, ApiError> {
     let header = header.unwrap_or_default().trim();
     if header.is_empty() {
         return Ok(Accepted::JSON);

@@ -21,7 +21,7 @@ const FRESHNESS_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Call<'_> {
     /// One object.
-    pub async fn get(&self) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn get(&self) -> Result<ApiResponse, ApiError> {
         let name = self.name()?;
         let namespace = self.namespace();
         let cache = &self.resource.storage.cache;
@@ -48,7 +48,7 @@ impl Call<'_> {
     }
 
     /// An object in the accepted shape and format.
-    pub fn object_response(&self, code: u16, body: Bytes, accepted: Accepted) -> Result<ApiResponse, ApiError> {
+    pub(crate) fn object_response(&self, code: u16, body: Bytes, accepted: Accepted) -> Result<ApiResponse, ApiError> {
         let body = if accepted.shape == Shape::Object {
             convert::to_request_version(self.resource, body)
         } else {
@@ -60,7 +60,7 @@ impl Call<'_> {
     }
 
     /// Waits until the cache has a revision.
-    pub async fn wait_for(&self, revision: u64) -> Result<(), ApiError> {
+    pub(crate) async fn wait_for(&self, revision: u64) -> Result<(), ApiError> {
         if revision == 0 {
             return Ok(());
         }
@@ -69,14 +69,14 @@ impl Call<'_> {
     }
 
     /// Waits until the cache has every write that was acknowledged before now.
-    pub async fn wait_for_present(&self) -> Result<(), ApiError> {
+    pub(crate) async fn wait_for_present(&self) -> Result<(), ApiError> {
         let revision = self.server.store.current_revision().await.map_err(store_error)?;
         let waited = self.resource.storage.cache.wait_until(revision, FRESHNESS_TIMEOUT).await;
         waited.map(|_| ()).map_err(|_| ApiError::timeout())
     }
 
     /// A collection.
-    pub async fn list(&self) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn list(&self) -> Result<ApiResponse, ApiError> {
         let options = ListOptions::parse(&self.query, false)?;
         let accepted = self.accepted(false)?;
         if accepted.shape == Shape::Metadata {
@@ -185,7 +185,7 @@ impl Call<'_> {
     }
 
     /// People with curl or a browser get indented JSON.
-    pub fn pretty(&self) -> bool {
+    pub(crate) fn pretty(&self) -> bool {
         if let Some(asked) = self.query.get("pretty") {
             return !matches!(asked, "0" | "false");
         }
@@ -193,7 +193,7 @@ impl Call<'_> {
         agent.starts_with("curl/") || agent.starts_with("Wget/") || agent.starts_with("Mozilla/")
     }
 
-    pub fn accepted(&self, watch: bool) -> Result<Accepted, ApiError> {
+    pub(crate) fn accepted(&self, watch: bool) -> Result<Accepted, ApiError> {
         let header = self.headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok());
         let accepted = super::negotiate::accepted(header, watch)?;
         debug_assert!(!watch || accepted.media == Media::Json, "a watch is JSON");

@@ -14,28 +14,28 @@ const GZIP_ABOVE_BYTES: usize = 128 * 1024;
 /// The most bytes of all warnings of one answer.
 const WARNINGS_BYTES_MAX: usize = 4096;
 
-pub type ApiResponse = Response<ApiBody>;
+pub(crate) type ApiResponse = Response<ApiBody>;
 
 /// An answer with a body.
-pub fn with(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
+pub(crate) fn with(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
     let mut response = Response::new(ApiBody::from(body.into()));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-pub fn json(code: u16, body: impl Into<Bytes>) -> ApiResponse {
+pub(crate) fn json(code: u16, body: impl Into<Bytes>) -> ApiResponse {
     with(code, "application/json", body)
 }
 
-pub fn text(code: u16, body: impl Into<Bytes>) -> ApiResponse {
+pub(crate) fn text(code: u16, body: impl Into<Bytes>) -> ApiResponse {
     let mut response = with(code, "text/plain; charset=utf-8", body);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 
 /// An error as a Status (or, for unknown paths, as Go's mux says it).
-pub fn error(error: &ApiError) -> ApiResponse {
+pub(crate) fn error(error: &ApiError) -> ApiResponse {
     if error.is_plain() {
         return text(error.code(), format!("{}\n", error.message()));
     }
@@ -47,7 +47,7 @@ pub fn error(error: &ApiError) -> ApiResponse {
 }
 
 /// Adds `Warning` headers.
-pub fn warn(headers: &mut HeaderMap, warnings: &[String]) {
+pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     let mut bytes = 0;
     for warning in warnings {
         let quoted: String = warning
@@ -67,7 +67,7 @@ pub fn warn(headers: &mut HeaderMap, warnings: &[String]) {
 }
 
 /// Compresses a large body when the client says that it can read it.
-pub fn compress(response: ApiResponse, accept_encoding: Option<&HeaderValue>) -> ApiResponse {
+pub(crate) fn compress(response: ApiResponse, accept_encoding: Option<&HeaderValue>) -> ApiResponse {
     let wanted = accept_encoding.and_then(|v| v.to_str().ok()).is_some_and(|text| {
         text.split(',').any(|part| {
             let mut pieces = part.split(';').map(str::trim);

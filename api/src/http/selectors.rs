@@ -10,7 +10,7 @@ use crate::registry::Resource;
 use crate::status::ApiError;
 
 /// The filter of a list or watch, and whether it selects (counts are then unknown).
-pub fn filter(
+pub(super) fn filter(
     resource: &Resource,
     namespace: Option<&str>,
     labels: Option<&str>,

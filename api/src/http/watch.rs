@@ -30,7 +30,7 @@ const LIFE: Duration = Duration::from_secs(45 * 60);
 
 impl Call<'_> {
     /// Starts a watch: the headers go out at once, the lines as they come.
-    pub async fn watch(&self) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn watch(&self) -> Result<ApiResponse, ApiError> {
         let options = ListOptions::parse(&self.query, true)?;
         let shape = self.accepted(true)?.shape;
         let include = IncludeObject::parse(self.query.get("includeObject"))?;

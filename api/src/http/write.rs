@@ -39,7 +39,7 @@ impl Call<'_> {
     }
 
     /// Create, update, patch, delete and deletecollection, of the object or its status.
-    pub async fn write(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn write(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
         let accepted = self.accepted(false)?;
         let part = match self.path.subresource.as_deref() {
             Some("status") => Part::Status,
@@ -152,7 +152,7 @@ impl Call<'_> {
     }
 
     /// The scale subresource.
-    pub async fn scale(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn scale(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
         let mut w = self.start(verb)?;
         if verb == Verb::Get {
             return Ok(respond::json(200, scale::get(&w).await?));

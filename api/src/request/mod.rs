@@ -4,10 +4,10 @@ mod options;
 mod path;
 mod query;
 
-pub use options::{DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, RevisionMatch, WriteOptions};
+pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, RevisionMatch, WriteOptions};
 pub(crate) use options::parse_revision;
-pub use path::{ResourcePath, Target, parse_path};
-pub use query::Query;
+pub(crate) use path::{ResourcePath, Target, parse_path};
+pub(crate) use query::Query;
 
 /// What is done to a resource: also the authorization verb and the metrics label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -7,14 +7,14 @@ use crate::status::ApiError;
 
 /// How a `resourceVersion` is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevisionMatch {
+pub(crate) enum RevisionMatch {
     Exact,
     NotOlderThan,
 }
 
 /// Options of list, watch, deletecollection.
 #[derive(Clone, Debug, Default)]
-pub struct ListOptions {
+pub(crate) struct ListOptions {
     pub label_selector: Option<String>,
     pub field_selector: Option<String>,
     /// `None` means no limit.
@@ -33,7 +33,7 @@ impl ListOptions {
     ///
     /// # Errors
     /// 400 for values that cannot be parsed, 422 for combinations that are not allowed.
-    pub fn parse(query: &Query, watch: bool) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: &Query, watch: bool) -> Result<Self, ApiError> {
         let limit = match query.filled("limit") {
             None => None,
             Some(text) => usize::try_from(integer("limit", text)?).ok().filter(|n| *n > 0),
@@ -133,7 +133,7 @@ pub(crate) fn parse_revision(text: &str) -> Result<u64, ApiError> {
 
 /// What happens to fields that the schema does not know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FieldValidation {
+pub(crate) enum FieldValidation {
     Ignore,
     #[default]
     Warn,
@@ -142,7 +142,7 @@ pub enum FieldValidation {
 
 /// Options of create, update and patch.
 #[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
+pub(crate) struct WriteOptions {
     pub dry_run: bool,
     /// The manager that the changed fields are booked under.
     pub field_manager: String,
@@ -160,7 +160,7 @@ impl WriteOptions {
     ///
     /// # Errors
     /// 422 for a value that is not allowed.
-    pub fn parse(query: &Query, kind: &str, user_agent: &str) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: &Query, kind: &str, user_agent: &str) -> Result<Self, ApiError> {
         let dry_run = parse_dry_run(kind, query.all("dryRun"))?;
         let field_validation = match query.get("fieldValidation") {
             None | Some("" | "Warn") => FieldValidation::Warn,
@@ -217,7 +217,7 @@ fn parse_dry_run<'a>(kind: &str, values: impl Iterator<Item = &'a str>) -> Resul
 
 /// What becomes of the objects that an object owns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Propagation {
+pub(crate) enum Propagation {
     #[default]
     Background,
     Foreground,
@@ -226,14 +226,14 @@ pub enum Propagation {
 
 /// What must be true of an object for it to be deleted.
 #[derive(Clone, Debug, Default)]
-pub struct Preconditions {
+pub(crate) struct Preconditions {
     pub uid: Option<String>,
     pub revision: Option<String>,
 }
 
 /// Options of delete and deletecollection.
 #[derive(Clone, Debug, Default)]
-pub struct DeleteOptions {
+pub(crate) struct DeleteOptions {
     pub dry_run: bool,
     pub propagation: Option<Propagation>,
     pub preconditions: Preconditions,
@@ -245,7 +245,7 @@ impl DeleteOptions {
     ///
     /// # Errors
     /// 400 for a body that is not DeleteOptions, 422 for values that are not allowed.
-    pub fn parse(query: &Query, body: Option<&Value>) -> Result<Self, ApiError> {
+    pub(crate) fn parse(query: &Query, body: Option<&Value>) -> Result<Self, ApiError> {
         const KIND: &str = "DeleteOptions";
         let body = match body {
             None | Some(Value::Null) => None,

@@ -4,7 +4,7 @@ use crate::status::ApiError;
 
 /// What a path points at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A resource: collection, object or subresource.
     Resource(ResourcePath),
     /// `/api/v1` or `/apis/g/v`: the resources of a group and version.
@@ -34,7 +34,7 @@ const PATH_BYTES_MAX: usize = 8 * 1024;
 ///
 /// # Errors
 /// 404 for what cannot be a path of this server, 400 for broken percent encoding.
-pub fn parse_path(path: &str) -> Result<Target, ApiError> {
+pub(crate) fn parse_path(path: &str) -> Result<Target, ApiError> {
     if path.len() > PATH_BYTES_MAX || path.contains("//") {
         return Err(ApiError::page_not_found());
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 use crate::status::ApiError;
 
 /// The most bytes of a body, as in Kubernetes.
-pub const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
+pub(crate) const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 
 /// The deepest nesting. The deepest schema in use needs about 50; serde_json itself stops at 128.
 const DEPTH_MAX: usize = 100;
@@ -20,7 +20,7 @@ const DUPLICATES_MAX: usize = 64;
 
 /// A body's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     Json,
     Yaml,
     Protobuf,
@@ -28,7 +28,7 @@ pub enum Format {
 
 /// A decoded body.
 #[derive(Debug)]
-pub struct Decoded {
+pub(crate) struct Decoded {
     pub value: Value,
     /// Paths of keys that were given twice; the last one counts.
     pub duplicates: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Decoded {
 
 impl Format {
     /// The format of a Content-Type; none at all means JSON.
-    pub fn of(content_type: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(content_type: Option<&str>) -> Option<Self> {
         let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         match media.to_ascii_lowercase().as_str() {
             "" | "*/*" | "application/json" => Some(Self::Json),
@@ -51,7 +51,7 @@ impl Format {
 ///
 /// # Errors
 /// 400 for what cannot be read or is nested too deep.
-pub fn decode(bytes: &[u8], format: Format) -> Result<Decoded, ApiError> {
+pub(crate) fn decode(bytes: &[u8], format: Format) -> Result<Decoded, ApiError> {
     match format {
         Format::Json => json(bytes),
         Format::Yaml => yaml(bytes),

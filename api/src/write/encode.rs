@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// An object's bytes, and where its metadata begins.
 #[derive(Debug)]
-pub struct Encoded {
+pub(crate) struct Encoded {
     bytes: Bytes,
     /// Position after the `{` of the metadata.
     metadata_at: usize,
@@ -14,7 +14,7 @@ pub struct Encoded {
 
 impl Encoded {
     /// Serialises an object that has metadata without a resourceVersion.
-    pub fn new(object: &Value) -> Self {
+    pub(crate) fn new(object: &Value) -> Self {
         let mut out = Vec::with_capacity(1024);
         let mut metadata_at = 1;
         let mut metadata_is_empty = true;
@@ -36,12 +36,12 @@ impl Encoded {
     }
 
     /// The stored form.
-    pub fn stored(&self) -> Bytes {
+    pub(crate) fn stored(&self) -> Bytes {
         self.bytes.clone()
     }
 
     /// The answered form.
-    pub fn with_revision(&self, revision: u64) -> Bytes {
+    pub(crate) fn with_revision(&self, revision: u64) -> Bytes {
         let comma = if self.metadata_is_empty { "" } else { "," };
         let field = format!("\"resourceVersion\":\"{revision}\"{comma}");
         let mut out = Vec::with_capacity(self.bytes.len() + field.len());

@@ -16,12 +16,12 @@ const GENERATE_NAME_CHARS_MAX: usize = 63 - SUFFIX_CHARS;
 const ANNOTATIONS_BYTES_MAX: usize = 262_144;
 
 /// Present time as `creationTimestamp` has it.
-pub fn timestamp(now: jiff::Timestamp) -> String {
+pub(crate) fn timestamp(now: jiff::Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// The object's metadata; made when absent.
-pub fn of(object: &mut Value) -> &mut Map<String, Value> {
+pub(crate) fn of(object: &mut Value) -> &mut Map<String, Value> {
     let slot = &mut object["metadata"];
     if !slot.is_object() {
         *slot = json!({});
@@ -30,20 +30,20 @@ pub fn of(object: &mut Value) -> &mut Map<String, Value> {
 }
 
 /// A text field of the metadata; empty when absent.
-pub fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+pub(crate) fn text<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
 }
 
-pub fn is_terminating(object: &Value) -> bool {
+pub(crate) fn is_terminating(object: &Value) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
 }
 
-pub fn finalizers(object: &Value) -> Vec<&str> {
+pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
     object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 /// What a new object is given; what a client cannot set is overwritten.
-pub fn prepare_create(object: &mut Value, resource: &Resource, now: jiff::Timestamp) {
+pub(crate) fn prepare_create(object: &mut Value, resource: &Resource, now: jiff::Timestamp) {
     let meta = of(object);
     for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "managedFields"] {
         meta.remove(field);
@@ -59,7 +59,7 @@ pub fn prepare_create(object: &mut Value, resource: &Resource, now: jiff::Timest
 }
 
 /// What an update must carry over from the stored object.
-pub fn prepare_update(new: &mut Value, old: &Value) {
+pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     let before = old["metadata"].as_object().cloned().unwrap_or_default();
     let meta = of(new);
     for field in [
@@ -99,7 +99,7 @@ fn drop_empty(meta: &mut Map<String, Value>) {
 }
 
 /// A name from a prefix, with five random characters.
-pub fn generate_name(prefix: &str) -> String {
+pub(crate) fn generate_name(prefix: &str) -> String {
     let end = prefix.char_indices().nth(GENERATE_NAME_CHARS_MAX).map_or(prefix.len(), |(i, _)| i);
     let mut name = prefix[..end].to_owned();
     let random = uuid::Uuid::new_v4();
@@ -111,7 +111,7 @@ pub fn generate_name(prefix: &str) -> String {
 }
 
 /// Finds what is wrong with the metadata of a new or changed object.
-pub fn validate(new: &Value, old: Option<&Value>, resource: &Resource, errors: &mut Vec<FieldError>, warnings: &mut Vec<String>) {
+pub(crate) fn validate(new: &Value, old: Option<&Value>, resource: &Resource, errors: &mut Vec<FieldError>, warnings: &mut Vec<String>) {
     let meta = &new["metadata"];
     if old.is_none() {
         validate_name(text(new, "name"), resource, errors);
@@ -217,7 +217,7 @@ fn entries(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// A DNS label of at most 63 characters.
-pub fn is_dns_label(text: &str) -> bool {
+pub(crate) fn is_dns_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
     !bytes.is_empty()
@@ -228,7 +228,7 @@ pub fn is_dns_label(text: &str) -> bool {
 }
 
 /// Labels joined by dots, at most 253 characters; a single part may be longer than a label here.
-pub fn is_dns_subdomain(text: &str) -> bool {
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     !text.is_empty()
         && text.len() <= 253

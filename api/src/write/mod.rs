@@ -70,16 +70,16 @@ pub(crate) enum Step {
 
 impl Write<'_> {
     /// The name in the URL.
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.path.name.as_deref().unwrap_or_default()
     }
 
-    pub fn namespace(&self) -> Option<&str> {
+    pub(crate) fn namespace(&self) -> Option<&str> {
         self.path.namespace.as_deref().filter(|_| self.resource.namespaced)
     }
 
     /// Reads the stored object.
-    pub async fn read(&self, name: &str) -> Result<Option<Current>, ApiError> {
+    pub(crate) async fn read(&self, name: &str) -> Result<Option<Current>, ApiError> {
         let key = self.resource.key(self.namespace(), name);
         let found = self.server.store.get(&key, None).await.map_err(store_error)?;
         found.kv.map(|kv| self.current(&kv)).transpose()
@@ -97,7 +97,7 @@ impl Write<'_> {
     }
 
     /// Reads, computes and commits until nobody came between.
-    pub async fn change(
+    pub(crate) async fn change(
         &mut self,
         mut current: Current,
         mut compute: impl FnMut(&mut Self, &Current) -> Result<Step, ApiError>,
@@ -131,7 +131,7 @@ impl Write<'_> {
     }
 
     /// The guarded write of an object; `expected` 0 means that it must not be there yet.
-    pub async fn put(&self, key: &Arc<str>, encoded: &Encoded, expected: Revision) -> Result<Txn, ApiError> {
+    pub(crate) async fn put(&self, key: &Arc<str>, encoded: &Encoded, expected: Revision) -> Result<Txn, ApiError> {
         let mut txn = Txn::update(Arc::clone(key), encoded.stored(), expected);
         if let Some(ttl) = self.resource.rules.ttl {
             let lease = self.server.leases.lease_for(ttl).await.map_err(store_error)?;
@@ -141,7 +141,7 @@ impl Write<'_> {
     }
 
     /// Serialises in the stored version.
-    pub fn encode(&self, mut object: Value) -> Encoded {
+    pub(crate) fn encode(&self, mut object: Value) -> Encoded {
         if !self.resource.is_stored_version() {
             object["apiVersion"] = self.resource.storage.api_version.clone().into();
         }
@@ -149,13 +149,13 @@ impl Write<'_> {
     }
 
     /// The answer with the object as it now is.
-    pub fn answer(&self, code: u16, encoded: &Encoded, revision: Revision) -> Written {
+    pub(crate) fn answer(&self, code: u16, encoded: &Encoded, revision: Revision) -> Written {
         let body = if revision == 0 { encoded.stored() } else { encoded.with_revision(revision) };
         Written { code, body: crate::http::convert::to_request_version(self.resource, body), is_object: true }
     }
 
     /// Turns field problems (unknown and duplicate fields) into warnings, or into `error` when asked to be strict.
-    pub fn report_fields(
+    pub(crate) fn report_fields(
         &mut self,
         problems: Vec<String>,
         error: impl FnOnce(&Self, String) -> ApiError,
@@ -174,7 +174,7 @@ impl Write<'_> {
     }
 
     /// 400 of a body with fields that are not known.
-    pub fn strict_error(&self, problems: &str) -> ApiError {
+    pub(crate) fn strict_error(&self, problems: &str) -> ApiError {
         let (kind, version) = (&self.resource.kind, &self.resource.version);
         ApiError::bad_request(format!(
             "{kind} in version \"{version}\" cannot be handled as a {kind}: strict decoding error: {problems}"
@@ -182,12 +182,12 @@ impl Write<'_> {
     }
 
     /// 422 with every problem.
-    pub fn invalid(&self, name: &str, errors: Vec<FieldError>) -> ApiError {
+    pub(crate) fn invalid(&self, name: &str, errors: Vec<FieldError>) -> ApiError {
         ApiError::invalid(&self.resource.group, &self.resource.kind, name, causes(errors))
     }
 
     /// Checks (and where allowed fills in) apiVersion and kind of a body.
-    pub fn check_kind(&self, object: &mut Value) -> Result<(), ApiError> {
+    pub(crate) fn check_kind(&self, object: &mut Value) -> Result<(), ApiError> {
         let resource = self.resource;
         let kind = &resource.kind;
         let Some(root) = object.as_object_mut() else {
@@ -265,7 +265,7 @@ impl Write<'_> {
     }
 
     /// Checks (and fills in) the namespace of a body against the URL's.
-    pub fn check_namespace(&self, object: &mut Value) -> Result<(), ApiError> {
+    pub(crate) fn check_namespace(&self, object: &mut Value) -> Result<(), ApiError> {
         let meta = meta::of(object);
         let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
         match self.namespace() {

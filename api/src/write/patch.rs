@@ -24,7 +24,7 @@ pub(crate) enum PatchKind {
 
 impl PatchKind {
     /// The kind of a Content-Type; strategic only where the resource takes it.
-    pub fn of(content_type: Option<&str>, strategic: bool) -> Result<Self, ApiError> {
+    pub(crate) fn of(content_type: Option<&str>, strategic: bool) -> Result<Self, ApiError> {
         let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         Ok(match media {
             "application/json-patch+json" => Self::Json,

@@ -22,7 +22,7 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub fn subresource(self) -> &'static str {
+    pub(crate) fn subresource(self) -> &'static str {
         match self {
             Self::Main => "",
             Self::Status => "status",
