@@ -9,7 +9,8 @@
 //! Nothing in here knows what an API object is beyond "JSON with a `metadata` object".
 
 pub mod cache;
-//pub mod conformance;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod engine;
 mod error;
 mod kv;
