@@ -100,8 +100,9 @@ fn attempt(task: &Task, run: &str) -> Attempt {
     let at = status.and_then(|status| status.finish_time.as_ref()).map_or(created, |time| time.0);
     let life = match status.map_or(TaskPhase::Pending, |status| status.phase) {
         TaskPhase::Pending | TaskPhase::Starting => Life::Pending,
-        TaskPhase::Running | TaskPhase::Stopping => Life::Running,
-        TaskPhase::Unknown => Life::Lost,
+        // It may still run; only when the node controller gives it up does the next attempt start.
+        TaskPhase::Unknown if meta.deletion_timestamp.is_some() => Life::Lost,
+        TaskPhase::Running | TaskPhase::Stopping | TaskPhase::Unknown => Life::Running,
         TaskPhase::Succeeded => Life::Succeeded { at },
         TaskPhase::Failed | TaskPhase::Killed => Life::Failed { at },
     };

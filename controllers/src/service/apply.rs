@@ -170,7 +170,6 @@ async fn delete(seen: &Seen, plan: &Plan, ctx: &Context) -> Result<(), Error> {
     for (why, text) in [
         (Why::Surplus, "more than asked for: stopping"),
         (Why::Outdated, "of an older revision: stopping"),
-        (Why::Lost, "replaced because the node is not heard of:"),
     ] {
         let of_why = plan.delete.iter().filter(|(_, reason)| *reason == why);
         let names: Vec<String> = of_why.filter_map(|(place, _)| seen.tasks[*place].metadata.name.clone()).collect();

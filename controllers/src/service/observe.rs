@@ -163,7 +163,7 @@ fn life(task: &Task, created: Timestamp) -> Life {
             Life::Running { ready_since: ready.map(|ready| ready.last_transition_time.0) }
         }
         TaskPhase::Stopping => Life::Running { ready_since: None },
-        TaskPhase::Unknown => Life::Lost,
+        TaskPhase::Unknown => Life::Unknown,
         TaskPhase::Succeeded | TaskPhase::Failed | TaskPhase::Killed => {
             let at = status.finish_time.as_ref().map_or(created, |time| time.0);
             let since = status.start_time.as_ref().map_or(at, |time| time.0);

@@ -123,17 +123,6 @@ fn troubles(seen: &Seen, plan: &Plan) -> Vec<Trouble> {
         })
         .collect();
     for (place, task) in observed.tasks.iter().enumerate() {
-        if task.life == Life::Lost && !task.deleting {
-            let detail = Detail { reason: "NodeLost".to_owned(), message: "its node is not heard of".to_owned() };
-            troubles.push(Trouble {
-                rank: 1,
-                task: name(place),
-                detail,
-                tail: String::new(),
-                after_failures: None,
-                crash_loop: false,
-            });
-        }
         if !task.is_live() || task.ready_since().is_some() {
             continue;
         }
@@ -226,7 +215,7 @@ fn degraded(troubles: &[Trouble], details: &str, failure: Option<&Error>) -> Ver
     if troubles.iter().any(|trouble| trouble.crash_loop) {
         return verdict(true, "CrashLoop", details);
     }
-    for reason in ["Unschedulable", "NodeLost"] {
+    for reason in ["Unschedulable", "NodeUnreachable"] {
         if troubles.iter().any(|trouble| trouble.detail.reason == reason) {
             return verdict(true, reason, details);
         }

@@ -11,7 +11,6 @@ pub(super) fn spend(observed: &Observed, slots: &Slots<'_>, target: &str, plan: 
     remove_twins(observed, slots, plan);
     remove_outdated(observed, slots, plan);
     make(observed, slots, target, plan);
-    remove_lost(slots, plan);
 }
 
 /// Instances beyond `replicas`.
@@ -21,18 +20,7 @@ fn remove_surplus(slots: &Slots<'_>, plan: &mut Plan) {
     }
 }
 
-/// Lost tasks whose replacement exists or is being made, or that nobody needs.
-fn remove_lost(slots: &Slots<'_>, plan: &mut Plan) {
-    let made: HashSet<u32> = plan.create.iter().map(|new| new.instance).collect();
-    for (instance, slot) in slots.iter() {
-        if slot.has_live() || made.contains(&instance) || !slots.desired.contains(&instance) {
-            let lost = slot.lost.iter().filter(|place| !slots.task(**place).deleting);
-            plan.delete.extend(lost.map(|place| (*place, Why::Lost)));
-        }
-    }
-}
-
-/// Second tasks of one instance: a lost one came back. Outdated ones go with the rollout, unless that is paused.
+/// Second tasks of one instance, whoever made them. Outdated ones go with the rollout, unless that is paused.
 fn remove_twins(observed: &Observed, slots: &Slots<'_>, plan: &mut Plan) {
     let mut spare = spare(observed, slots);
     for instance in &slots.desired {

@@ -8,8 +8,9 @@
 //! - an instance of the new revision that waits out its back-off keeps its place, so that a crash loop holds a
 //!   rollout up instead of spreading.
 //!
-//! A task on a node that is not heard of (phase `Unknown`, set by the node controller) is lost: it is replaced, and
-//! deleted once its replacement exists.
+//! A task on a node that is not heard of (phase `Unknown`) still stands for its instance, though it is not
+//! available: it may well run. When the node controller's patience ends it deletes the task; such a task is lost,
+//! no longer counted, and replaced though its end is never confirmed.
 
 mod backoff;
 mod budget;
@@ -73,8 +74,6 @@ pub enum Why {
     Surplus,
     /// It is of an older revision.
     Outdated,
-    /// Its node is not heard of, and its replacement exists.
-    Lost,
     /// It has ended, and newer ones tell the story.
     Ended,
 }

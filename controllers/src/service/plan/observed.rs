@@ -112,8 +112,8 @@ pub enum Life {
         /// Since when it has been ready, if it is.
         ready_since: Option<Timestamp>,
     },
-    /// Its node is not heard of.
-    Lost,
+    /// Its node is not heard of: it may run or not.
+    Unknown,
     /// It has ended.
     Ended {
         /// Whether that counts as a failure: it ended by itself, or could not start.
@@ -126,12 +126,12 @@ pub enum Life {
 }
 
 impl TaskView {
-    /// Not ended, not lost, not being deleted: it stands for its instance.
+    /// Not ended and not being deleted: it stands for its instance.
     pub fn is_live(&self) -> bool {
-        !self.deleting && matches!(self.life, Life::Pending | Life::Running { .. })
+        !self.deleting && !matches!(self.life, Life::Ended { .. })
     }
 
-    /// Being stopped; its processes may still run.
+    /// Being stopped, by an agent that is heard of; its processes may still run.
     pub fn is_stopping(&self) -> bool {
         self.deleting && matches!(self.life, Life::Pending | Life::Running { .. })
     }
@@ -144,12 +144,13 @@ impl TaskView {
         }
     }
 
-    /// How far it has come: 4 available, 3 ready, 2 runs, 1 has a node, 0 has none.
+    /// How far it has come: 4 available, 3 ready, 2 runs, 1 has a node, 0 has none or an unheard one.
     pub fn level(&self, observed: &Observed) -> u8 {
         match self.life {
             Life::Running { ready_since: Some(since) } if since + observed.wanted.min_ready <= observed.now => 4,
             Life::Running { ready_since: Some(_) } => 3,
             Life::Running { ready_since: None } => 2,
+            Life::Unknown => 0,
             _ => u8::from(self.bound),
         }
     }

@@ -16,7 +16,7 @@ fn any_life() -> impl Generator<Value = Life> {
         3 => Just(Life::Running { ready_since: Some(at(900)) }),
         1 => Just(Life::Running { ready_since: None }),
         2 => Just(Life::Pending),
-        1 => Just(Life::Lost),
+        1 => Just(Life::Unknown),
         2 => (any::<bool>(), 0_i64..400).prop_map(|(failed, ran)| Life::Ended {
             failed, at: at(990), ran: SignedDuration::from_secs(ran)
         }),
@@ -116,7 +116,7 @@ fn happen(world: &mut Observed, pick: usize, luck: u8) {
     let task = &mut world.tasks[place];
     let ended = Life::Ended { failed: true, at: now, ran: now.duration_since(task.created) };
     if task.deleting {
-        // The agent is done with it; a lost one's node is gone for good.
+        // The agent is done with it; a given-up one's node is gone for good.
         world.tasks.remove(place);
         return;
     }
@@ -127,10 +127,15 @@ fn happen(world: &mut Observed, pick: usize, luck: u8) {
         }
         (Life::Pending | Life::Running { .. }, 0) => ended,
         (Life::Running { .. }, 1) => Life::Running { ready_since: None },
-        (Life::Running { .. }, 2) => Life::Lost,
+        (Life::Running { .. }, 2) => Life::Unknown,
         (Life::Pending, _) => Life::Running { ready_since: None },
         (Life::Running { ready_since: None }, _) => Life::Running { ready_since: Some(now) },
-        (Life::Lost, 3) => Life::Running { ready_since: Some(now) },
+        (Life::Unknown, 0..4) => Life::Running { ready_since: Some(now) },
+        (Life::Unknown, _) => {
+            // The node controller's patience ends.
+            task.deleting = true;
+            Life::Unknown
+        }
         (life, _) => life,
     };
 }
@@ -185,10 +190,9 @@ proptest! {
         let mut settled = false;
         for round in 0..SETTLE_MAX {
             let waits = !step(&mut world).waiting.is_empty();
-            // What is lost and nobody deleted stays lost; all others come up.
             happen(&mut world, round, 9);
             let all_up = world.tasks.iter().all(|task| {
-                !task.deleting && (!task.is_live() || task.is_available(&world)) && task.life != Life::Lost
+                !task.deleting && (!task.is_live() || task.is_available(&world))
             });
             // A paused rollout may have stopped with two tasks for an instance: they stay, and hold its surge.
             let is_held = world.wanted.paused && available(&world) >= world.wanted.replicas;

@@ -16,7 +16,7 @@ pub(super) struct Slot {
     pub(super) old: Vec<usize>,
     /// Being stopped.
     pub(super) stopping: Vec<usize>,
-    /// On nodes that are not heard of.
+    /// Given up: being deleted on nodes that are not heard of.
     pub(super) lost: Vec<usize>,
     /// Ended, not being deleted, newest first.
     pub(super) ended: Vec<usize>,
@@ -57,7 +57,7 @@ impl<'a> Slots<'a> {
             match task.life {
                 Life::Ended { .. } if task.deleting => {}
                 Life::Ended { .. } => slot.ended.push(place),
-                Life::Lost => slot.lost.push(place),
+                Life::Unknown if task.deleting => slot.lost.push(place),
                 _ if task.deleting => slot.stopping.push(place),
                 _ if task.revision == target => slot.new.push(place),
                 _ => slot.old.push(place),

@@ -210,11 +210,10 @@ fn an_undo_gives_the_old_revision_the_newest_number() {
 }
 
 #[test]
-fn a_lost_task_is_replaced_and_deleted() {
-    let lost = || task("a", 0, Life::Lost);
-    assert_eq!(steps(&observed(wanted(1, 1, 0), &["a"], vec![lost()])), "+a0 -a0");
-    let replaced = TaskView { attempt: 2, ..starting("a", 0) };
-    assert_eq!(steps(&observed(wanted(1, 1, 0), &["a"], vec![lost(), replaced])), "-a0");
+fn a_task_on_a_silent_node_is_replaced_when_it_is_given_up() {
+    let silent = || task("a", 0, Life::Unknown);
+    assert_eq!(steps(&observed(wanted(1, 1, 0), &["a"], vec![silent()])), "");
+    assert_eq!(steps(&observed(wanted(1, 0, 1), &["a"], vec![stopping(silent())])), "+a0");
 }
 
 #[test]
