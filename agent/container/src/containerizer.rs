@@ -18,7 +18,7 @@ use crate::record::{ExitRecord, Found, Running, State, Stats};
 use crate::rundir::{ContainerDir, StateFile};
 use crate::spec::{ContainerSpec, check_id};
 use crate::sys;
-use crate::wire::{Reply, Request};
+use crate::wire::{self, Reply, Request};
 
 /// How long a shim may take to end after its container was killed.
 const SHIM_END_TIMEOUT: Duration = Duration::from_secs(15);
@@ -83,7 +83,7 @@ impl Containerizer {
         spec.validate()?;
         let dir = ContainerDir::of(&self.run_dir, &spec.id);
         let lock = self.create(&dir, spec)?;
-        let started = lock.and_then(|lock| self.start_in(&dir, lock));
+        let started = self.start_in(&dir, lock, spec);
         if started.is_err() {
             // Its shim has cleaned up; what it could not is tried once more.
             let _ = self.destroy(&spec.id);
@@ -91,8 +91,8 @@ impl Containerizer {
         started
     }
 
-    /// Makes the container's folder with its description, locked. The outer error: it is not ours.
-    fn create(&self, dir: &ContainerDir, spec: &ContainerSpec) -> Result<Result<OwnedFd, LaunchError>, LaunchError> {
+    /// Makes the container's folder, locked.
+    fn create(&self, dir: &ContainerDir, spec: &ContainerSpec) -> Result<OwnedFd, LaunchError> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         match dir.create() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -100,13 +100,16 @@ impl Containerizer {
             }
             other => other.map_err(|e| start_error("make the run directory", dir, e))?,
         }
-        let filled = dir.lock().and_then(|lock| dir.write_spec(spec).map(|()| lock));
-        Ok(filled.map_err(|e| start_error("write the container's description", dir, e)))
+        dir.lock().map_err(|e| {
+            let _ = dir.remove();
+            start_error("lock the run directory", dir, e)
+        })
     }
 
-    fn start_in(&self, dir: &ContainerDir, lock: OwnedFd) -> Result<Running, LaunchError> {
+    fn start_in(&self, dir: &ContainerDir, lock: OwnedFd, spec: &ContainerSpec) -> Result<Running, LaunchError> {
+        let memory = wire::to_memory(spec).map_err(|e| start_error("hand the description over", dir, e))?;
         let request = Request::Launch { dir: dir.0.clone() };
-        let control = self.helper.request(&request, &[lock.as_fd()]).map_err(shim_failed)?;
+        let control = self.helper.request(&request, &[lock.as_fd(), memory.as_fd()]).map_err(shim_failed)?;
         drop(lock);
         let packet = receive_in_time(&control).map_err(shim_failed)?;
         match packet.parse() {
@@ -130,9 +133,10 @@ impl Containerizer {
         let mut found = Vec::new();
         for entry in entries {
             let Ok(id) = entry.file_name().into_string() else { continue };
-            let spec = ContainerDir(entry.path()).spec();
-            match (spec, self.status(&id)?) {
-                (Ok(Some(spec)), Some(state)) => found.push(Found { id, spec, state }),
+            // Waits for a start that is going on, so the description is there afterwards.
+            let Some(state) = self.status(&id)? else { continue };
+            match ContainerDir(entry.path()).spec() {
+                Ok(Some(spec)) => found.push(Found { id, spec, state }),
                 _ => self.destroy(&id)?,
             }
         }

@@ -1,10 +1,9 @@
 //! A process that joins a running container, seen from the agent.
 
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::MemfdFlags;
 use rustix::pipe::PipeFlags;
 
 use crate::containerizer::{Containerizer, shim_failed};
@@ -37,14 +36,10 @@ impl Containerizer {
         spec.validate()?;
         let dir = self.dir(id).ok_or_else(|| LaunchError::NotRunning { id: id.to_owned() })?;
         let failed = |source: io::Error| LaunchError::StartError { step: "make pipes".to_owned(), path: None, source };
-        let request = rustix::fs::memfd_create("exec", MemfdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-        let mut request = std::fs::File::from(request);
-        let text = serde_json::to_vec(spec).map_err(|e| failed(e.into()))?;
-        request.write_all(&text).and_then(|()| io::Seek::rewind(&mut request)).map_err(failed)?;
-
+        let request = wire::to_memory(spec).map_err(failed)?;
         let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|e| failed(e.into()));
         let (mut stdin, mut stdout, mut stderr) = (None, None, None);
-        let mut theirs = vec![OwnedFd::from(request)];
+        let mut theirs = vec![request];
         if !spec.tty {
             if spec.stdin {
                 let (read, write) = pipe()?;

@@ -1,13 +1,13 @@
 //! The run directory: one folder a container, with what a new agent needs to find it again.
 //!
-//! `c/ID/spec.json` (agent), `lock` (held by the shim for its life), `state.json` (shim, once the process
-//! exists), `exit.json` (shim, at the end). Nothing is synced to disk: a reboot ends containers anyway, and the
-//! boot id in the state says so.
+//! `c/ID` itself is locked by the agent and then by the shim for its life. `spec.json` and then `state.json` are
+//! written by the shim while the new process sets itself up, `exit.json` at the end. Nothing is synced to disk: a
+//! reboot ends containers anyway, and the boot id in the state says so.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -67,22 +67,18 @@ impl ContainerDir {
         }
     }
 
-    fn lock_path(&self) -> PathBuf {
-        self.0.join("lock")
-    }
-
-    /// The lock, held. Sent to the shim: it stays held until the last copy of the descriptor is closed.
+    /// The folder's lock, held. Sent to the shim: it stays held until the last copy of the descriptor is closed.
     pub(crate) fn lock(&self) -> io::Result<OwnedFd> {
-        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(self.lock_path())?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(file.into())
+        let folder = File::open(&self.0)?;
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(folder.into())
     }
 
     /// Whether a shim (or a launch) holds the lock.
     pub(crate) fn is_locked(&self) -> bool {
-        let Ok(file) = File::open(self.lock_path()) else { return false };
+        let Ok(folder) = File::open(&self.0) else { return false };
         // Shared, so that two who look at the same time do not see each other.
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+        rustix::fs::flock(&folder, FlockOperation::NonBlockingLockShared).is_err()
     }
 
     pub(crate) fn write_spec(&self, spec: &ContainerSpec) -> io::Result<()> {

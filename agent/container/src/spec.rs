@@ -285,7 +285,7 @@ impl Default for Namespaces {
 
 /// Where output goes: `dir/stdout` and `dir/stderr`, rotated to `stdout.1` (newest) … `stdout.N`.
 ///
-/// Beside each file is an index (`stdout.idx`, `stdout.1.idx`…): 16 bytes for each write, the offset in
+/// Beside each file that is not empty is an index (`stdout.idx`, `stdout.1.idx`…): 16 bytes for each write, the offset in
 /// the file where it began and the time in nanoseconds since 1970, both little-endian `u64`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

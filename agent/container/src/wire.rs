@@ -27,7 +27,7 @@ const FDS_MAX: usize = 5;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "op")]
 pub(crate) enum Request {
-    /// Descriptors: control, lock.
+    /// Descriptors: control, lock, the `ContainerSpec` as an anonymous file.
     Launch { dir: PathBuf },
     /// Descriptors: control, the `ExecSpec` as an anonymous file, then input, output, error without a terminal.
     Exec { dir: PathBuf },
@@ -60,6 +60,22 @@ pub(crate) enum Reply {
 #[serde(tag = "op")]
 pub(crate) enum ExecOrder {
     Signal { signal: i32 },
+}
+
+/// A value in an anonymous file, to be read from its beginning.
+pub(crate) fn to_memory(value: &impl Serialize) -> io::Result<OwnedFd> {
+    use std::io::{Seek, Write};
+    let mut file = std::fs::File::from(rustix::fs::memfd_create("request", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(value)?)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
+pub(crate) fn from_memory<T: DeserializeOwned>(file: OwnedFd) -> io::Result<T> {
+    use std::io::Read;
+    let mut text = Vec::new();
+    std::fs::File::from(file).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
 }
 
 /// A received packet.

@@ -403,6 +403,92 @@ pub(crate) fn failed(step: &str, path: &Path, error: io::Error) -> LaunchFailure
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::CgroupLayout;
+
+    const LIMITS: Limits = Limits {
+        cpu_milli_request: Some(500),
+        cpu_milli_limit: Some(1_500),
+        memory_request_bytes: Some(1 << 20),
+        memory_limit_bytes: Some(2 << 20),
+        pids_limit: Some(9),
+    };
+
+    /// The files of a plain directory after the limits were written there, as `name value`.
+    fn written(layout: &Layout) -> Vec<String> {
+        let groups = Groups::create(layout, "c", &LIMITS).unwrap();
+        let paths = groups.v2.iter().chain(groups.v1.iter().map(|g| &g.path));
+        let mut lines: Vec<_> = paths
+            .flat_map(|path| fs::read_dir(path).unwrap().flatten())
+            .map(|e| format!("{} {}", e.file_name().display(), fs::read_to_string(e.path()).unwrap()))
+            .collect();
+        lines.sort();
+        lines.dedup();
+        lines
+    }
+
+    fn layout(kind: CgroupLayout, v2: Option<&Path>, v1: Vec<(String, PathBuf)>) -> Layout {
+        let controllers = ["cpu", "memory", "pids"].map(str::to_owned).to_vec();
+        let v2_limits = kind == CgroupLayout::V2;
+        Layout { kind, v2_parent: v2.map(Path::to_owned), v2_limits, v1_parents: v1, controllers, notes: Vec::new() }
+    }
+
+    #[test]
+    fn version_2_gets_all_limits_in_one_group() {
+        let tree = tempfile::tempdir().unwrap();
+        assert_eq!(
+            written(&layout(CgroupLayout::V2, Some(tree.path()), Vec::new())),
+            [
+                "cpu.max 150000 100000",
+                "cpu.weight 20",
+                "memory.low 1048576",
+                "memory.max 2097152",
+                "memory.swap.max 0",
+                "pids.max 9"
+            ]
+        );
+    }
+
+    #[test]
+    fn version_1_gets_them_by_controller_also_where_two_share_a_tree() {
+        let tree = tempfile::tempdir().unwrap();
+        let parent = |name: &str| {
+            let path = tree.path().join(name);
+            fs::create_dir_all(&path).unwrap();
+            path
+        };
+        let v1 = [
+            ("memory", "memory"),
+            ("cpu", "cpu,cpuacct"),
+            ("cpuacct", "cpu,cpuacct"),
+            ("pids", "pids"),
+            ("freezer", "freezer"),
+        ]
+        .map(|(controller, dir)| (controller.to_owned(), parent(dir)));
+        assert_eq!(
+            written(&layout(CgroupLayout::V1, None, v1.to_vec())),
+            [
+                "cpu.cfs_period_us 100000",
+                "cpu.cfs_quota_us 150000",
+                "cpu.shares 512",
+                "memory.limit_in_bytes 2097152",
+                "memory.soft_limit_in_bytes 1048576",
+                "pids.max 9"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_refused_limit_names_the_file_and_removes_what_was_made() {
+        let tree = tempfile::tempdir().unwrap();
+        let missing = vec![("memory".to_owned(), tree.path().join("gone"))];
+        let failure =
+            Groups::create(&layout(CgroupLayout::Hybrid, Some(tree.path()), missing), "c", &LIMITS).unwrap_err();
+        assert!(
+            matches!(&failure, LaunchFailure::StartError { path: Some(path), .. } if path.ends_with("gone/c")),
+            "{failure:?}"
+        );
+        assert!(!tree.path().join("c").exists());
+    }
 
     #[test]
     fn processor_limits_stay_within_what_the_kernel_takes() {

@@ -1,7 +1,5 @@
 //! One more process in a running container, and the process that minds it for the agent.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -28,7 +26,7 @@ pub(super) fn run(
     sys::set_process_name("berth-exec");
     let mut fds = fds.into_iter();
     let request = fds.next().ok_or(Errno::BADF).map_err(errno_step("read the request"))?;
-    let exec: ExecSpec = read_request(request).map_err(step("read the request"))?;
+    let exec: ExecSpec = wire::from_memory(request).map_err(step("read the request"))?;
     let not_running = || LaunchFailure::NotRunning {
         id: dir.0.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
     };
@@ -89,12 +87,6 @@ pub(super) fn run(
     let status = mind(pid, &pidfd, control);
     let _ = wire::send(control, &Reply::Ended { status }, &[]);
     Ok(())
-}
-
-fn read_request(request: OwnedFd) -> std::io::Result<ExecSpec> {
-    let mut text = Vec::new();
-    File::from(request).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
 }
 
 fn namespaces(spec: &ContainerSpec, isolation: Isolation) -> u64 {

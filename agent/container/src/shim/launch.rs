@@ -43,15 +43,15 @@ struct Started {
     _terminal: Option<OwnedFd>,
 }
 
-pub(super) fn run(machine: &Machine, dir: &ContainerDir, control: &OwnedFd) -> Result<(), LaunchFailure> {
+pub(super) fn run(
+    machine: &Machine,
+    dir: &ContainerDir,
+    control: &OwnedFd,
+    spec: OwnedFd,
+) -> Result<(), LaunchFailure> {
     sys::set_process_name("berth-shim");
     sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).map_err(step("become the reaper"))?;
-    let spec = match dir.spec() {
-        Ok(Some(spec)) => spec,
-        _ => {
-            return Err(failed("read the container's description", &dir.0, io::Error::from_raw_os_error(libc::ENOENT)));
-        }
-    };
+    let spec: ContainerSpec = wire::from_memory(spec).map_err(step("read the container's description"))?;
     let started_unix_nanos = sys::unix_nanos();
     let mut limits = spec.limits;
     if uses_init(machine, &spec) {
@@ -114,9 +114,9 @@ fn namespaces(machine: &Machine, spec: &ContainerSpec) -> u64 {
     flags as u64
 }
 
-/// Ends of pipes: ours and the container's.
+/// Ends of pipes: ours (output, error) and the container's.
 struct Pipes {
-    streams: Vec<Stream>,
+    ours: [OwnedFd; 2],
     stdout: OwnedFd,
     stderr: OwnedFd,
 }
@@ -129,7 +129,7 @@ fn start(
     started_unix_nanos: u64,
     control: &OwnedFd,
 ) -> Result<Started, LaunchFailure> {
-    let Pipes { mut streams, stdout, stderr } = open_logs(spec)?;
+    let Pipes { ours, stdout, stderr } = make_pipes(spec)?;
     let entry = groups.entry()?;
     let (report, reporter) = wire::pair().map_err(step("make a socket"))?;
     rustix::net::sockopt::set_socket_passcred(&report, true).map_err(errno_step("make a socket"))?;
@@ -151,6 +151,9 @@ fn start(
         Forked::Parent { pid, pidfd } => (pid, pidfd.ok_or(Errno::BADF).map_err(errno_step("watch the process"))?),
     };
     drop((reporter, status_writer, stdout, stderr, entry));
+    // Files are made while the new process sets itself up: each costs a good part of a start on a disk.
+    dir.write_spec(spec).map_err(|e| failed("write the container's description", &dir.0, e))?;
+    let mut streams = open_logs(spec, ours)?;
     let mut terminal = None;
     loop {
         let Some(mut packet) = wire::receive(&report).map_err(step("hear from the new process"))? else { break };
@@ -206,22 +209,25 @@ fn own_start_time() -> u64 {
     procfs::start_time(rustix::process::getpid().as_raw_nonzero().get()).unwrap_or(0)
 }
 
-fn open_logs(spec: &ContainerSpec) -> Result<Pipes, LaunchFailure> {
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(&spec.log.dir);
-    made.map_err(log_failed(spec))?;
-    let pipe = |name: &str| {
+fn make_pipes(spec: &ContainerSpec) -> Result<Pipes, LaunchFailure> {
+    let pipe = || {
         let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(errno_step("make a pipe"))?;
         set_nonblocking(&read)?;
         if let Some(user) = &spec.user {
             // So that /dev/stdout can be opened by a user that is not root; refused without root, where it is ours.
             let _ = std::os::unix::fs::fchown(&write, Some(user.uid), Some(user.gid));
         }
-        let stream = Stream::open(&spec.log, name, read).map_err(log_failed(spec))?;
-        Ok::<_, LaunchFailure>((stream, write))
+        Ok::<_, LaunchFailure>((read, write))
     };
-    let (out, stdout) = pipe("stdout")?;
-    let (err, stderr) = pipe("stderr")?;
-    Ok(Pipes { streams: vec![out, err], stdout, stderr })
+    let ((out, stdout), (err, stderr)) = (pipe()?, pipe()?);
+    Ok(Pipes { ours: [out, err], stdout, stderr })
+}
+
+fn open_logs(spec: &ContainerSpec, [out, err]: [OwnedFd; 2]) -> Result<Vec<Stream>, LaunchFailure> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(&spec.log.dir);
+    made.map_err(log_failed(spec))?;
+    let open = |name, source| Stream::open(&spec.log, name, source).map_err(log_failed(spec));
+    Ok(vec![open("stdout", out)?, open("stderr", err)?])
 }
 
 fn log_failed(spec: &ContainerSpec) -> impl Fn(io::Error) -> LaunchFailure {

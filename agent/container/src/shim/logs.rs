@@ -98,20 +98,17 @@ impl Stream {
         self.size += done;
         if done > 0 {
             // After the bytes: a reader never finds a time for what is not there.
+            if self.index.is_none() {
+                self.index = append_to(self.rotated(0, ".idx")).ok();
+            }
             let _ = self.index.as_mut().map(|index| index.write_all(&record));
         }
     }
 
     fn open_files(&mut self) -> io::Result<()> {
-        let append = |path: PathBuf| {
-            use std::os::unix::fs::OpenOptionsExt;
-            // The sandbox belongs to the task: a link there must not lead us to a file of the host.
-            OpenOptions::new().create(true).append(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
-        };
-        let file = append(self.path.clone())?;
+        let file = append_to(self.path.clone())?;
         self.size = file.metadata()?.len();
         self.file = Some(file);
-        self.index = Some(append(self.rotated(0, ".idx"))?);
         Ok(())
     }
 
@@ -136,6 +133,12 @@ impl Stream {
         path.push(suffix);
         path.into()
     }
+}
+
+fn append_to(path: PathBuf) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // The sandbox belongs to the task: a link there must not lead us to a file of the host.
+    OpenOptions::new().create(true).append(true).mode(0o644).custom_flags(libc::O_NOFOLLOW).open(path)
 }
 
 #[cfg(test)]

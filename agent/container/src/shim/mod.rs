@@ -121,7 +121,8 @@ fn handle(machine: &Machine, mut packet: Packet) -> i32 {
         Request::Launch { dir } => {
             // Held until this process ends, however it ends.
             let _lock = fds.next();
-            launch::run(machine, &ContainerDir(dir), &control)
+            let Some(spec) = fds.next() else { return 2 };
+            launch::run(machine, &ContainerDir(dir), &control, spec)
         }
         Request::Exec { dir } => exec::run(machine, &ContainerDir(dir), &control, fds.collect()),
     };
