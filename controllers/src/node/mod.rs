@@ -16,5 +16,10 @@ pub(crate) const MANAGER: &str = "berth-node-controller";
 
 /// What the manager runs for this part.
 pub fn parts() -> Vec<Part> {
-    vec![Part::Reconciler(Arc::new(lifecycle::Nodes::new(Patience::default())))]
+    parts_with(Patience::default())
+}
+
+/// The same with other times to wait.
+pub fn parts_with(patience: Patience) -> Vec<Part> {
+    vec![Part::Reconciler(Arc::new(lifecycle::Nodes::new(patience)))]
 }
