@@ -1,8 +1,28 @@
 //! OpenAPI documents, made from the list of kinds that are served.
 
+mod builtin;
+mod explain;
+mod inline;
+mod names;
+mod operations;
+mod protobuf;
+mod schemas;
+#[cfg(test)]
+mod tests;
+mod v2;
+mod v3;
+mod wire;
+
 use std::sync::Arc;
 
 use serde_json::Value;
+
+pub use builtin::annotate_builtin;
+pub use explain::explain_v3;
+pub use inline::inline_refs;
+pub use protobuf::v2_protobuf;
+pub use v2::v2_json;
+pub use v3::v3;
 
 /// What the documents need to know of a kind.
 #[derive(Clone, Debug)]
@@ -23,25 +43,4 @@ pub struct KindDoc {
     pub strategic: bool,
     /// As in discovery: get, list, watch, create, update, patch, delete, deletecollection.
     pub verbs: Vec<String>,
-}
-
-/// The v3 document of one group and version; `kinds` are those of that group and version.
-pub fn v3(_title: &str, _version: &str, _kinds: &[KindDoc]) -> Value {
-    Value::Null
-}
-
-/// The v2 document of everything that is served.
-pub fn v2_json(_title: &str, _version: &str, _kinds: &[KindDoc]) -> Value {
-    Value::Null
-}
-
-/// A v2 document as gnostic protobuf (`application/com.github.proto-openapi.spec.v2.v1.0+protobuf`).
-pub fn v2_protobuf(_v2: &Value) -> Vec<u8> {
-    Vec::new()
-}
-
-/// Replaces `$ref` to `$defs`/`definitions` by what they refer to, so that the schema becomes structural.
-/// A reference into itself becomes an object that preserves unknown fields.
-pub fn inline_refs(schema: Value) -> Value {
-    schema
 }

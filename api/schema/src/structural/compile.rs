@@ -48,6 +48,14 @@ pub(super) fn compile_root(schema: &Value) -> Result<Node, Vec<FieldError>> {
     Ok(node)
 }
 
+/// Compiles the schema of a built-in kind without asking for the structural rules.
+pub(super) fn compile_builtin(schema: &Value) -> Node {
+    let mut node = compile_trusted(schema);
+    add_object_fields(&mut node);
+    node.required.retain(|name| &**name != "metadata");
+    node
+}
+
 /// Compiles a schema that ships with the binary and is known to be good.
 pub(super) fn compile_trusted(schema: &Value) -> Node {
     Compiler { errors: Vec::new(), strict: false }.node(schema, &Path::ROOT, Place::Field, 0)

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use self::metadata::object_meta_schema;
 use self::node::Node;
 use crate::error::{FieldError, Path};
 
@@ -74,6 +75,12 @@ impl Structural {
     /// relative to the schema (`properties[spec].type`).
     pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
         Ok(Self { root: Arc::new(compile::compile_root(schema)?) })
+    }
+
+    /// Compiles the schema of a built-in kind, which need not keep the structural rules; it must have been inlined
+    /// (`openapi::inline_refs`).
+    pub fn compile_builtin(schema: &Value) -> Self {
+        Self { root: Arc::new(compile::compile_builtin(schema)) }
     }
 
     /// The schema that allows everything and knows the standard metadata only.
