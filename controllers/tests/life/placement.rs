@@ -153,3 +153,26 @@ async fn a_cordoned_node_and_a_constraint_are_told_apart() {
     cluster.patch(&format!("{NODES}/n2"), json!({"spec": {"unschedulable": false}})).await;
     cluster.until(&path, "bound", |task| task["spec"]["nodeName"] == "n2").await;
 }
+
+#[tokio::test]
+async fn bindings_that_lose_a_race_are_made_again_and_nothing_is_booked_twice() {
+    let cluster = Cluster::start(parts).await;
+    cluster.node("n1", "4", json!({})).await;
+    let names: Vec<String> = (0..40).map(|i| format!("t{i}")).collect();
+    // Somebody else writes each task right after it was made: every second binding or so meets a newer version.
+    futures::future::join_all(names.iter().map(|name| async {
+        cluster.task(name, "100m").await;
+        for round in 0..3 {
+            let labels = json!({"metadata": {"labels": {"round": round.to_string()}}});
+            cluster.patch(&format!("{TASKS}/{name}"), labels).await;
+        }
+    }))
+    .await;
+    let list = cluster.until(TASKS, "all bound", |list| {
+        list["items"].as_array().unwrap().iter().all(|task| task["spec"]["nodeName"] == "n1")
+    })
+    .await;
+    let ports = list["items"].as_array().unwrap().iter().map(|task| task["spec"]["allocatedPorts"][0]["port"].as_i64());
+    let different: std::collections::BTreeSet<_> = ports.collect();
+    assert_eq!(different.len(), 40);
+}
