@@ -23,3 +23,8 @@ mod shared;
 pub(crate) mod version;
 pub(crate) mod wait;
 pub(crate) mod why;
+
+/// Whether an object says that it is ready.
+pub(crate) fn is_ready(object: &serde_json::Value) -> bool {
+    shared::is_true(object, "Ready")
+}

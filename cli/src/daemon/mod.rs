@@ -3,7 +3,14 @@
 pub(crate) mod agent;
 pub(crate) mod apiserver;
 pub(crate) mod certs;
+mod checklist;
 pub(crate) mod controllers;
 pub(crate) mod down;
+mod health;
+mod left;
+mod lock;
+mod node;
 pub(crate) mod paths;
+mod plane;
+mod process;
 pub(crate) mod up;

@@ -28,6 +28,11 @@ pub(crate) fn default_run_dir(data_dir: &std::path::Path) -> PathBuf {
     }
 }
 
+/// Name of the control group that holds the tasks of a cluster: clusters beside the default one have their own.
+pub(crate) fn cgroup_parent(data_dir: &std::path::Path) -> String {
+    if *data_dir == default_data_dir() { "berth".to_owned() } else { format!("berth-{:016x}", fingerprint(data_dir)) }
+}
+
 /// FNV-1a of a path: stable over versions, unlike the standard hasher.
 fn fingerprint(path: &std::path::Path) -> u64 {
     path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

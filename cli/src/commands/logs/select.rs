@@ -258,6 +258,6 @@ mod tests {
         let names: Vec<String> = newest_ended(tasks.clone()).iter().map(|t| name(t).to_owned()).collect();
         assert_eq!(names, ["d", "b"]);
         assert_eq!(previous_of(&tasks[2], tasks.clone()).map(|t| name(&t).to_owned()).as_deref(), Some("b"));
-        assert_eq!(previous_of(&tasks[0], tasks.clone()), None);
+        assert_eq!(previous_of(&tasks[0], tasks[..3].to_vec()), None);
     }
 }

@@ -1,0 +1,128 @@
+//! What every long-running part does first and last: logs, limits, memory, signals, the runtime.
+
+use std::io::IsTerminal as _;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::{Failure, Outcome, exit};
+
+/// Threads for work at most: a node's control plane needs few, and each costs memory.
+const THREADS_MAX: usize = 4;
+/// Threads for blocking work (file reads, store commits) at most.
+const BLOCKING_THREADS_MAX: usize = 32;
+/// Arenas of the C library's allocator: one a thread, as is the default, would hold memory that nobody uses.
+const MALLOC_ARENAS_MAX: i32 = 2;
+
+/// Options about logs.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct LogArgs {
+    /// text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    log_format: String,
+    /// error, warn, info, debug, trace, or a filter such as info,berth_agent=debug [default: $RUST_LOG, else info; up: warn]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+impl LogArgs {
+    /// Starts logging to standard error.
+    ///
+    /// # Errors
+    /// When the filter is none.
+    pub(crate) fn start(&self, default: &str) -> Outcome<()> {
+        let variable = std::env::var("RUST_LOG").ok().filter(|v| !v.is_empty());
+        let text = self.log_level.clone().or(variable).unwrap_or_else(|| default.to_owned());
+        let filter = EnvFilter::try_new(&text).map_err(|e| Failure::usage(format!("--log-level {text:?}: {e}")))?;
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // An error means that logs go somewhere already (a test): fine.
+        let _ = if self.log_format == "json" {
+            builder.json().flatten_event(true).with_current_span(false).try_init()
+        } else {
+            builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init()
+        };
+        Ok(())
+    }
+}
+
+/// Prepares the process, before any thread is started.
+pub(crate) fn prepare() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: mallopt only sets a number of the allocator; no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, MALLOC_ARENAS_MAX);
+    }
+    // Watches and logs are connections: as many as we are allowed.
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+}
+
+/// Gives memory that start-up needed back to the system.
+pub(crate) fn trim_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: malloc_trim may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// The runtime of a long-running part.
+///
+/// # Errors
+/// When threads cannot be started.
+pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.clamp(1, THREADS_MAX))
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("berth")
+        .enable_all()
+        .build()?;
+    Ok(runtime)
+}
+
+/// Waits until somebody wants us to stop; a second wish stops at once.
+///
+/// # Errors
+/// When signals cannot be caught.
+pub(crate) async fn stop_wanted() -> Outcome<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        // Everything here may be killed at any instruction: state is in the store.
+        std::process::exit(i32::from(exit::INTERRUPTED));
+    });
+    Ok(())
+}
+
+/// All causes of an error, from the outside in, each once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let more = source.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = source.source();
+    }
+    text
+}
+
+/// The machine's name, as far as it is a valid name of an object.
+pub(crate) fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
+    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' }).collect();
+    let name = name.trim_matches(['-', '.']).to_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
