@@ -236,7 +236,7 @@ mod tests {
         let mut m = machine();
         m.apply(Event::TakenUp);
         assert_eq!(status(&m).phase, TaskPhase::Starting);
-        m.apply(Event::Started { container: 0, pid: 5, at: Timestamp::UNIX_EPOCH, adopted: false });
+        m.apply(Event::Started { container: 0, pid: 5, at: Timestamp::UNIX_EPOCH, adopted: None });
         let now = status(&m);
         assert_eq!((now.phase, now.containers[0].pid), (TaskPhase::Running, Some(5)));
         assert!(!berth_types::condition::is_true(&now.conditions, "Ready"));
@@ -249,7 +249,7 @@ mod tests {
     fn a_failure_names_itself_everywhere() {
         let mut m = machine();
         m.apply(Event::TakenUp);
-        m.apply(Event::Started { container: 0, pid: 5, at: Timestamp::UNIX_EPOCH, adopted: false });
+        m.apply(Event::Started { container: 0, pid: 5, at: Timestamp::UNIX_EPOCH, adopted: None });
         let exit = Exit {
             code: 137,
             signal: Some(9),

@@ -11,16 +11,19 @@ use berth_types::{Task, TaskPhase, TaskStatus};
 use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::events::COMPONENT;
 use crate::metrics::Metrics;
 
 /// A start that is done within this is one write and not two: most launches take single milliseconds.
 const START_HOLD: Duration = Duration::from_millis(50);
+/// A restarted agent finds its containers again within this; until then a task that runs is not said to start.
+const ADOPT_HOLD: Duration = Duration::from_secs(10);
 /// First pause after a failed write; it doubles.
 const RETRY_MIN: Duration = Duration::from_millis(100);
-/// Longest pause between tries.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// Longest pause between tries: how late a returning API server hears the news.
+const RETRY_MAX: Duration = Duration::from_secs(3);
 
 /// What the API server shall know of a task.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,16 +55,23 @@ pub trait StatusApi: Send + Sync + 'static {
 
 /// Writes reports until the task is released or has vanished.
 pub async fn write_reports(api: &dyn StatusApi, task: &Task, mut reports: watch::Receiver<Report>, metrics: &Metrics) {
+    let told = task.status.as_ref();
+    let hold = if told.is_some_and(|s| s.phase == TaskPhase::Running) { ADOPT_HOLD } else { START_HOLD };
+    let hold_until = Instant::now() + hold;
     let mut written: Option<TaskStatus> = None;
     let mut pause = RETRY_MIN;
     loop {
         let mut report = reports.borrow_and_update().clone();
-        let is_first_word = written.is_none() && !report.release;
-        if is_first_word && report.status.as_ref().is_some_and(|s| s.phase == TaskPhase::Starting && s.reason.as_deref().unwrap_or_default().is_empty()) {
-            if let Ok(Ok(())) = tokio::time::timeout(START_HOLD, reports.changed()).await {
-                continue;
+        while written.is_none() && !report.release && report.status.as_ref().is_some_and(only_starts) {
+            match tokio::time::timeout_at(hold_until, reports.changed()).await {
+                Ok(Ok(())) => report = reports.borrow_and_update().clone(),
+                Ok(Err(_)) => return,
+                Err(_) => break,
             }
-            report = reports.borrow_and_update().clone();
+        }
+        if written.is_none() && same_words(report.status.as_ref(), told) {
+            // An adopted task of which nothing is new.
+            written.clone_from(&report.status);
         }
         if report.vanished {
             return;
@@ -107,6 +117,20 @@ pub async fn write_reports(api: &dyn StatusApi, task: &Task, mut reports: watch:
             }
         }
     }
+}
+
+/// Nothing is to be said yet but that the start began.
+fn only_starts(status: &TaskStatus) -> bool {
+    status.phase == TaskPhase::Starting && status.reason.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Whether the object says it already. Compared as it is written: times have fewer digits there.
+fn same_words(new: Option<&TaskStatus>, told: Option<&TaskStatus>) -> bool {
+    let (Some(new), Some(told)) = (new, told) else { return false };
+    let mut told = told.clone();
+    // Placement's condition stands beside ours.
+    told.conditions.retain(|c| c.type_ != "Scheduled");
+    serde_json::to_value(new).ok() == serde_json::to_value(told).ok()
 }
 
 fn label(result: &Result<(), WriteError>) -> &'static str {
@@ -235,14 +259,21 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 
-    fn start(first: Report, answers: Vec<Result<(), WriteError>>) -> (watch::Sender<Report>, Arc<FakeApi>, tokio::task::JoinHandle<()>) {
+    type Started = (watch::Sender<Report>, Arc<FakeApi>, tokio::task::JoinHandle<()>);
+
+    fn start(first: Report, answers: Vec<Result<(), WriteError>>) -> Started {
+        start_told(first, answers, None)
+    }
+
+    fn start_told(first: Report, answers: Vec<Result<(), WriteError>>, told: Option<TaskStatus>) -> Started {
         let (sender, receiver) = watch::channel(first);
         let api = Arc::new(FakeApi { answers: Mutex::new(answers), ..FakeApi::default() });
         let used = api.clone();
-        let task: Task = serde_json::from_value(serde_json::json!({
+        let mut task: Task = serde_json::from_value(serde_json::json!({
             "apiVersion": "berth.dev/v1", "kind": "Task", "metadata": {"name": "t"}, "spec": {"containers": []}
         }))
         .unwrap();
+        task.status = told;
         let handle = tokio::spawn(async move { write_reports(&*used, &task, receiver, &Metrics::new()).await });
         (sender, api, handle)
     }
@@ -257,6 +288,19 @@ mod tests {
         sender.send_replace(report(TaskPhase::Running));
         settle().await;
         assert_eq!(*api.seen.lock(), ["Running"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_task_is_not_said_to_start_again() {
+        let running = TaskStatus { phase: TaskPhase::Running, summary: Some("Running".into()), ..TaskStatus::default() };
+        let (sender, api, _handle) = start_told(report(TaskPhase::Starting), vec![], Some(running.clone()));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        sender.send_replace(Report { status: Some(running), ..Report::default() });
+        settle().await;
+        assert!(api.seen.lock().is_empty());
+        sender.send_replace(report(TaskPhase::Failed));
+        settle().await;
+        assert_eq!(*api.seen.lock(), ["Failed"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,10 +54,11 @@ async fn send(dir: &std::path::Path, mut found: Found, wanted: Wanted, pieces: &
     let changes = if wanted.follow { watch(dir, &mut found).await } else { None };
     let (opened, options) = (dir.to_owned(), wanted.options);
     let mut merged = blocking(move || Ok(Merged::open(&opened, &options))).await?;
+    let mut released = false;
     let mut left = wanted.limit_bytes.unwrap_or(usize::MAX);
     loop {
         // Asked before the read: what the container wrote before its end is read after we knew of the end.
-        let over = !wanted.follow || found.is_over();
+        let over = !wanted.follow || released || found.is_over();
         let (batch, back) = blocking(move || {
             let batch = merged.next_batch(over)?;
             Ok((batch, merged))
@@ -78,10 +79,8 @@ async fn send(dir: &std::path::Path, mut found: Found, wanted: Wanted, pieces: &
         }
         tokio::select! {
             () = pieces.closed() => return Ok(()),
-            changed = found.view.reports.changed() => if changed.is_err() {
-                // The task was released, and its files with it.
-                return Ok(());
-            },
+            // When the task was released its files are gone, but ours are still open: read them to the end.
+            changed = found.view.reports.changed() => released = changed.is_err(),
             () = changed(changes.as_ref()) => {}
             () = tokio::time::sleep(LOOK_AGAIN) => {}
         }

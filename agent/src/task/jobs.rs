@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_types::{Container, Task};
+use berth_types::{Container, ContainerStatus, Task};
 use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -14,7 +14,7 @@ use super::hooks::launch::{container_id, container_spec};
 use super::hooks::sandbox::Directories;
 use super::hooks::{HookError, sources};
 use super::ledger::{self, Ledger};
-use super::state::{Event, Exit};
+use super::state::{Adopted, Event, Exit};
 use super::worker::Context;
 use crate::events::Level;
 use crate::logs;
@@ -68,8 +68,7 @@ impl Start {
 
     /// What an earlier life of the agent left of this container. A fresh task asks nobody.
     async fn recover(&self, id: &str) -> Option<Recovered> {
-        let told = self.task.status.as_ref().and_then(|s| s.containers.iter().find(|c| c.name == self.container.name));
-        let ran = told.is_some_and(|c| c.container_id.is_some());
+        let ran = self.told().is_some_and(|c| c.container_id.is_some());
         if !self.recovered && !ran {
             return None;
         }
@@ -83,7 +82,7 @@ impl Start {
         match self.ctx.runtime.find(id).await {
             Ok(Some(Found::Running(launched))) => {
                 let (pid, at) = (launched.pid, launched.at);
-                self.send(Event::Started { container: self.index, pid, at, adopted: true }).await;
+                self.send(Event::Started { container: self.index, pid, at, adopted: Some(self.before()) }).await;
                 Some(Recovered::There)
             }
             Ok(Some(Found::Ended(_))) => Some(Recovered::There),
@@ -98,6 +97,15 @@ impl Start {
                 None
             }
         }
+    }
+
+    /// What the API server was last told of this container.
+    fn told(&self) -> Option<&ContainerStatus> {
+        self.task.status.as_ref()?.containers.iter().find(|c| c.name == self.container.name)
+    }
+
+    fn before(&self) -> Adopted {
+        self.told().map_or_else(Adopted::default, |c| Adopted { started: c.started == Some(true), ready: c.ready })
     }
 
     /// Prepares and launches; waits for what is missing. `false`: it will not run, and that was told.
@@ -134,7 +142,8 @@ impl Start {
                 self.ctx.metrics.launches.with_label_values(&["ok"]).inc();
                 self.ctx.metrics.launch_seconds.observe(begin.elapsed().as_secs_f64());
                 tracing::info!(task = self.task.metadata.name, container = self.container.name, pid = launched.pid, "container started");
-                let event = Event::Started { container: self.index, pid: launched.pid, at: launched.at, adopted: launched.adopted };
+                let adopted = launched.adopted.then(|| self.before());
+                let event = Event::Started { container: self.index, pid: launched.pid, at: launched.at, adopted };
                 self.send(event).await;
                 true
             }
@@ -189,7 +198,8 @@ enum Recovered {
 }
 
 /// Start-up probe first, then readiness and liveness side by side.
-pub(super) async fn probe(ctx: Arc<Context>, prober: Prober, index: usize, stop: CancellationToken, events: mpsc::Sender<Event>) {
+/// `started`: the start-up probe succeeded in an earlier life of the agent.
+pub(super) async fn probe(ctx: Arc<Context>, prober: Prober, index: usize, started: bool, stop: CancellationToken, events: mpsc::Sender<Event>) {
     let (words, mut queue) = mpsc::channel(WORD_QUEUE);
     let listen = async {
         while let Some(word) = queue.recv().await {
@@ -200,7 +210,7 @@ pub(super) async fn probe(ctx: Arc<Context>, prober: Prober, index: usize, stop:
     };
     let knock = async {
         let Container { startup_probe, readiness_probe, liveness_probe, .. } = &prober.container;
-        if let Some(spec) = startup_probe {
+        if let Some(spec) = startup_probe.as_ref().filter(|_| !started) {
             if prober.run(Kind::Startup, spec, &stop, &words).await != Some(Turn::Healthy) {
                 return drop(words);
             }

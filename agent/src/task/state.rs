@@ -131,13 +131,23 @@ pub enum Stage {
     Ended(Cause),
 }
 
+/// What was last told of a container that an earlier agent started. It holds until a probe says otherwise: a
+/// restart of the agent must not look like an outage of its tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Adopted {
+    /// Its start-up probe had succeeded.
+    pub started: bool,
+    /// It was ready.
+    pub ready: bool,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The agent has the task.
     TakenUp,
-    /// The container runs. `adopted`: it already did before this agent looked.
-    Started { container: usize, pid: i32, at: Timestamp, adopted: bool },
+    /// The container runs. `adopted`: it already did before this agent looked, and was ready then, or not.
+    Started { container: usize, pid: i32, at: Timestamp, adopted: Option<Adopted> },
     /// Something that the container needs is not there yet; the driver tries again.
     Blocked { container: usize, reason: String, message: String },
     /// The container cannot be started.
@@ -322,18 +332,19 @@ impl Machine {
         todo
     }
 
-    fn started(&mut self, container: usize, pid: i32, at: Timestamp, adopted: bool, todo: &mut Vec<Action>) {
+    fn started(&mut self, container: usize, pid: i32, at: Timestamp, adopted: Option<Adopted>, todo: &mut Vec<Action>) {
         let Some(stage @ ContainerStage::Starting { .. }) = self.containers.get_mut(container) else { return };
         let plan = &self.plan.containers[container];
-        let started = !plan.has_startup_probe;
-        let ready = started && !plan.has_readiness_probe;
+        let before = adopted.unwrap_or_default();
+        let started = !plan.has_startup_probe || before.started;
+        let ready = started && (!plan.has_readiness_probe || before.ready);
         *stage = ContainerStage::Running { pid, at, started, ready, step: StopStep::None, condemned: None };
         if matches!(self.stage, Stage::Stopping(_)) {
             // It was launched while the order to stop was on its way.
             return if self.grace_over { self.kill(container, todo) } else { self.terminate(container, todo) };
         }
         // An adopted container had its hook when it was started: it must not run twice.
-        if plan.has_post_start && !adopted {
+        if plan.has_post_start && adopted.is_none() {
             todo.push(Action::PostStart(container));
         }
         todo.push(Action::Probe(container));

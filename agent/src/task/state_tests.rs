@@ -29,7 +29,7 @@ fn exit(code: i32) -> Exit {
 }
 
 fn started(container: usize) -> Event {
-    Event::Started { container, pid: 7, at: at(), adopted: false }
+    Event::Started { container, pid: 7, at: at(), adopted: None }
 }
 
 fn exited(container: usize, code: i32) -> Event {
@@ -164,8 +164,22 @@ fn an_adopted_container_does_not_get_its_hook_again() {
     assert!(m.apply(started(0)).contains(&Action::PostStart(0)));
     let mut m = Machine::new(plan);
     m.apply(Event::TakenUp);
-    let adopted = Event::Started { container: 0, pid: 7, at: at(), adopted: true };
+    let adopted = Event::Started { container: 0, pid: 7, at: at(), adopted: Some(Adopted::default()) };
     assert_eq!(m.apply(adopted), [Action::Probe(0)]);
+}
+
+#[test]
+fn an_adopted_container_stays_ready_until_a_probe_says_otherwise() {
+    let mut plan = machine(&[Role::Main]).plan;
+    plan.containers[0].has_startup_probe = true;
+    plan.containers[0].has_readiness_probe = true;
+    let mut m = Machine::new(plan);
+    m.apply(Event::TakenUp);
+    let adopted = Some(Adopted { started: true, ready: true });
+    m.apply(Event::Started { container: 0, pid: 7, at: at(), adopted });
+    assert!(matches!(m.containers()[0], ContainerStage::Running { started: true, ready: true, .. }));
+    m.apply(Event::Readiness { container: 0, ready: false });
+    assert!(matches!(m.containers()[0], ContainerStage::Running { ready: false, .. }));
 }
 
 #[test]
@@ -189,7 +203,10 @@ fn any_event() -> impl Strategy<Value = Event> {
     let c = 0..4usize;
     prop_oneof![
         Just(Event::TakenUp),
-        (c.clone(), any::<bool>()).prop_map(|(container, adopted)| Event::Started { container, pid: 1, at: at(), adopted }),
+        (c.clone(), any::<Option<bool>>()).prop_map(|(container, adopted)| {
+            let adopted = adopted.map(|ready| Adopted { started: ready, ready });
+            Event::Started { container, pid: 1, at: at(), adopted }
+        }),
         c.clone().prop_map(|container| Event::Blocked { container, reason: "R".into(), message: "m".into() }),
         c.clone().prop_map(|container| Event::StartFailed { container, reason: "R".into(), message: "m".into() }),
         (c.clone(), 0..3i32).prop_map(|(container, code)| exited(container, code)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_client::k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use berth_types::{Container, Task};
+use berth_types::{Container, Task, TaskPhase};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -112,6 +112,8 @@ struct Worker {
     machine: Machine,
     /// The end was told before this agent's life: its status is not touched.
     told: bool,
+    /// It was said to run before this agent's life.
+    ran: bool,
     facts: status::Facts,
     conditions: Vec<Condition>,
     report: watch::Sender<Report>,
@@ -132,6 +134,7 @@ struct Worker {
 impl Worker {
     fn new(ctx: Arc<Context>, task: Task, ledger: Option<Ledger>, report: watch::Sender<Report>) -> Self {
         let told = task.status.as_ref().is_some_and(|s| s.phase.is_terminal());
+        let ran = task.status.as_ref().is_some_and(|s| s.phase == TaskPhase::Running);
         let recovered = ledger.is_some();
         let ledger = ledger.unwrap_or_else(|| Ledger::new(&task, &ctx.boot_id, Timestamp::now()));
         let plan = plan(&task);
@@ -150,6 +153,7 @@ impl Worker {
             ctx,
             machine,
             told,
+            ran,
             report,
             ledger: Arc::new(Mutex::new(ledger)),
             recovered,
@@ -226,7 +230,9 @@ impl Worker {
     fn publish(&mut self) {
         let status = (!self.told && *self.machine.stage() != Stage::New)
             .then(|| status::build(&self.machine, &self.facts, &self.conditions, Timestamp::now()));
-        if let Some(status) = &status {
+        // Until a running task is found again its conditions, and their times, stay what was told.
+        let finding = self.ran && *self.machine.stage() == Stage::Starting;
+        if let Some(status) = status.as_ref().filter(|_| !finding) {
             self.conditions.clone_from(&status.conditions);
         }
         let phase = status.as_ref().map_or("Ended".to_owned(), |s| format!("{:?}", s.phase));
@@ -282,7 +288,8 @@ impl Worker {
             Action::Probe(index) => {
                 let stop = CancellationToken::new();
                 self.probes.insert(index, stop.clone());
-                let job = jobs::probe(self.ctx.clone(), self.prober(index), index, stop, self.events.clone());
+                let started = matches!(self.machine.containers()[index], ContainerStage::Running { started: true, .. });
+                let job = jobs::probe(self.ctx.clone(), self.prober(index), index, started, stop, self.events.clone());
                 self.spawn_job(job);
             }
             Action::StopProbes(index) => {
@@ -323,7 +330,7 @@ impl Worker {
         let name = |index: usize| self.machine.plan().containers.get(index).map_or("", |c| c.name.as_str());
         let tell = |level, reason: &str, message: String| self.ctx.events.record(&self.task, level, reason, message);
         match event {
-            Event::Started { container, adopted: false, .. } => {
+            Event::Started { container, adopted: None, .. } => {
                 tell(Level::Normal, "Started", format!("Started container {}", name(*container)));
             }
             Event::StartFailed { container, reason, message } if reason != jobs::ABANDONED => {

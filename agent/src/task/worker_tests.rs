@@ -1,6 +1,6 @@
 //! Whole lives of tasks, with a runtime of numbers and virtual time.
 
-use berth_types::{TaskPhase, TaskStatus};
+use berth_types::TaskStatus;
 use futures::future::BoxFuture;
 
 use super::super::hooks::sources::{Data, Reference};

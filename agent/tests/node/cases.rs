@@ -41,13 +41,16 @@ pub async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
     let (out, result) = cluster.exec(&format!("{exec}&stdin=true&command=cat"), b"through").await;
     assert_eq!((out.as_str(), &result["status"]), ("through", &json!("Success")));
 
+    let (out, _) = cluster.exec("/v1/exec/default/hello/main?stdout=true&tty=true&command=tty", b"").await;
+    assert!(out.starts_with("/dev/pts/"), "{out:?}");
+
     // A follower sees the last line that the task writes when it is stopped.
     let follow = format!("{logs}?follow=true");
     let (followed, ()) = tokio::join!(cluster.get(&follow), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
         cluster.delete("hello").await;
     });
-    assert!(followed.1.contains("out\n"), "{followed:?}");
+    assert!(followed.1.contains("out\n") && followed.1.contains("bye\n"), "{followed:?}");
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     cluster.assert_clean().await;
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
@@ -69,6 +72,7 @@ pub async fn an_agent_that_dies_loses_nothing() {
     cluster.run("ends", json!({"containers": [{"name": "main", "shell": "while [ ! -e $MESOS_SANDBOX/go ]; do sleep 0.02; done; echo last words; exit 7"}]})).await;
     let before = cluster.until_phase("stays", TaskPhase::Running).await;
     cluster.until_phase("ends", TaskPhase::Running).await;
+    let version = cluster.tasks().get("stays").await.unwrap().metadata.resource_version;
     cluster.kill_agent().await;
     std::fs::write(cluster.dir.path().join("data/sandboxes/default/ends/go"), "").unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -79,6 +83,7 @@ pub async fn an_agent_that_dies_loses_nothing() {
     let after = cluster.until_phase("stays", TaskPhase::Running).await;
     assert_eq!((before.containers[0].pid, before.start_time), (after.containers[0].pid, after.start_time));
     assert!(is_true(&after.conditions, "Ready"));
+    assert_eq!(version, cluster.tasks().get("stays").await.unwrap().metadata.resource_version, "nothing to say, nothing written");
     cluster.delete("stays").await;
     cluster.delete("ends").await;
     cluster.assert_clean().await;
