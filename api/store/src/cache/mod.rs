@@ -19,6 +19,8 @@ mod ring;
 mod slots;
 mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod watcher;
 

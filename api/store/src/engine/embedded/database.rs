@@ -30,7 +30,7 @@ const COMMITS: &str = "commits";
 const HEADER_BYTES: usize = 32;
 
 /// A store that could not be opened again after a fault is tried again so soon, by a write.
-const REOPEN_PAUSE: Duration = Duration::from_millis(500);
+const REOPEN_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 5 } else { 500 });
 
 /// After a restart a lease has at least so much left (or all of its time): whoever keeps it
 /// alive could not while we were down.

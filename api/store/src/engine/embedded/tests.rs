@@ -1,1 +1,0 @@
-//! What only a durable engine can do wrong.
