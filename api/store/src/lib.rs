@@ -24,8 +24,8 @@ pub use engine::{EmbeddedConfig, EmbeddedStore, HistoryLimits, MemoryStore};
 pub use error::StoreError;
 pub use kv::{Change, Key, KeyRange, KeyValue, Kv, LeaseId, Revision};
 pub use request::{
-    Compare, CompareOp, CompareTarget, GetResponse, Op, OpResponse, RangeRequest, RangeResponse,
-    Txn, TxnResponse, KEY_BYTES_MAX, TXN_BYTES_MAX, TXN_OPS_MAX,
+    Compare, CompareOp, CompareTarget, GetResponse, KEY_BYTES_MAX, Op, OpResponse, RangeRequest, RangeResponse,
+    TXN_BYTES_MAX, TXN_OPS_MAX, Txn, TxnResponse,
 };
 pub use store::{Lease, Store, StoreStatus};
 pub use ttl::TtlLeases;

@@ -127,10 +127,20 @@ impl Compare {
 /// One operation of a transaction. Reads see the writes before them in the same transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
-    Put { key: Key, value: Bytes, lease: Option<LeaseId> },
-    Delete { key: Key },
-    DeleteRange { range: KeyRange },
-    Get { key: Key },
+    Put {
+        key: Key,
+        value: Bytes,
+        lease: Option<LeaseId>,
+    },
+    Delete {
+        key: Key,
+    },
+    DeleteRange {
+        range: KeyRange,
+    },
+    Get {
+        key: Key,
+    },
     /// `at` must be `None`.
     Range(RangeRequest),
 }
@@ -216,7 +226,11 @@ impl Txn {
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let ops = self.success.len().max(self.failure.len()).max(self.compares.len());
         if ops > TXN_OPS_MAX {
-            return Err(StoreError::TooLarge { what: "the number of operations in a transaction", got: ops, max: TXN_OPS_MAX });
+            return Err(StoreError::TooLarge {
+                what: "the number of operations in a transaction",
+                got: ops,
+                max: TXN_OPS_MAX,
+            });
         }
         self.compares.iter().try_for_each(|compare| check_key(&compare.key))?;
         check_ops(&self.success)?;
@@ -244,7 +258,11 @@ fn check_ops(ops: &[Op]) -> Result<(), StoreError> {
         }
     }
     if bytes > TXN_BYTES_MAX {
-        return Err(StoreError::TooLarge { what: "the number of value bytes in a transaction", got: bytes, max: TXN_BYTES_MAX });
+        return Err(StoreError::TooLarge {
+            what: "the number of value bytes in a transaction",
+            got: bytes,
+            max: TXN_BYTES_MAX,
+        });
     }
     Ok(())
 }
@@ -271,9 +289,14 @@ fn check_key(key: &str) -> Result<(), StoreError> {
 /// The answer of one [`Op`], in its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpResponse {
-    Put { kv: Kv, prev: Option<Kv> },
+    Put {
+        kv: Kv,
+        prev: Option<Kv>,
+    },
     /// The last versions of what was deleted; empty when nothing was there.
-    Delete { deleted: Vec<Kv> },
+    Delete {
+        deleted: Vec<Kv>,
+    },
     Get(Option<Kv>),
     Range(RangeResponse),
 }

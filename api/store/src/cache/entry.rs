@@ -87,9 +87,8 @@ impl Entry {
     }
 
     pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
-        (0..usize::from(self.body.labels_count)).filter_map(|label| {
-            Some((self.body.texts.get(label * 2)?, self.body.texts.get(label * 2 + 1)?))
-        })
+        (0..usize::from(self.body.labels_count))
+            .filter_map(|label| Some((self.body.texts.get(label * 2)?, self.body.texts.get(label * 2 + 1)?)))
     }
 
     pub fn label(&self, key: &str) -> Option<&str> {

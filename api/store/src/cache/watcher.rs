@@ -45,12 +45,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// The caller holds the lock, so nothing falls between the past and what is to come.
-    pub(super) fn start(
-        shared: &Arc<Shared>,
-        state: &mut State,
-        from: Revision,
-        filter: Filter,
-    ) -> Result<Self, Gone> {
+    pub(super) fn start(shared: &Arc<Shared>, state: &mut State, from: Revision, filter: Filter) -> Result<Self, Gone> {
         let oldest = state.ring.floor();
         if from < oldest {
             return Err(Gone { requested: from, oldest });

@@ -65,7 +65,9 @@ pub(super) async fn a_range_at_a_revision_is_the_past(store: Arc<dyn Store>) {
 pub(super) async fn the_future_is_refused(store: Arc<dyn Store>) {
     let current = now(&store).await;
     let error = store.get("/a", Some(current + 1)).await.unwrap_err();
-    assert!(matches!(error, StoreError::FutureRevision { requested, current: c } if requested == current + 1 && c == current));
+    assert!(
+        matches!(error, StoreError::FutureRevision { requested, current: c } if requested == current + 1 && c == current)
+    );
     assert!(store.range(RangeRequest::prefix("/").at(current + 9)).await.is_err());
 }
 

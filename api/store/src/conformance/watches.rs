@@ -21,8 +21,7 @@ pub(super) async fn a_watch_from_the_past_replays_it(store: Arc<dyn Store>) {
     delete(&store, "/a").await;
     let mut stream = watch(&store, "/", from).await;
     let seen: Vec<_> = next(&mut stream, 3).await.iter().map(brief).collect();
-    let expected =
-        [format!("put /a=1 @{from}"), format!("put /b=2 @{}", from + 1), format!("delete /a @{}", from + 2)];
+    let expected = [format!("put /a=1 @{from}"), format!("put /b=2 @{}", from + 1), format!("delete /a @{}", from + 2)];
     assert_eq!(seen, expected);
 }
 

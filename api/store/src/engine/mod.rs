@@ -93,10 +93,9 @@ impl Engine {
         let health = Health { write_error: None, disk_bytes: persistence.disk_bytes() };
         let shared = Arc::new(Shared { mvcc, queue: Queue::default(), health: Mutex::new(health) });
         let writer = writer::Writer::new(Arc::clone(&shared), persistence);
-        let writer = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|source| StoreError::io("start the writer thread for", identity.path.clone().unwrap_or_default(), source))?;
+        let writer = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || writer.run()).map_err(
+            |source| StoreError::io("start the writer thread for", identity.path.clone().unwrap_or_default(), source),
+        )?;
         Ok(Self { shared, identity, writer: Some(writer) })
     }
 
@@ -155,7 +154,9 @@ impl Store for Engine {
     fn lease_grant(&self, ttl: Duration) -> BoxFuture<'_, Result<Lease, StoreError>> {
         async move {
             if ttl.is_zero() || ttl > LEASE_TTL_MAX {
-                return Err(StoreError::invalid(format!("a lease of {ttl:?}: it must be above 0 and at most 10 years")));
+                return Err(StoreError::invalid(format!(
+                    "a lease of {ttl:?}: it must be above 0 and at most 10 years"
+                )));
             }
             self.ask_lease(Command::LeaseGrant(ttl)).await
         }

@@ -24,7 +24,9 @@ async fn cache(store: &Arc<dyn Store>) -> Arc<Cache> {
 }
 
 fn object(name: &str, app: &str, node: &str) -> String {
-    format!(r#"{{"kind":"Thing","metadata":{{"name":"{name}","labels":{{"app":"{app}"}}}},"spec":{{"nodeName":"{node}"}}}}"#)
+    format!(
+        r#"{{"kind":"Thing","metadata":{{"name":"{name}","labels":{{"app":"{app}"}}}},"spec":{{"nodeName":"{node}"}}}}"#
+    )
 }
 
 /// `path` is `[namespace/]name`.

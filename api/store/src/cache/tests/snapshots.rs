@@ -12,7 +12,11 @@ async fn a_snapshot_does_not_change() {
     let before = cache.snapshot();
     let listed = names(&before);
     for i in 0..300 {
-        if i % 3 == 0 { delete(&store, &format!("a/{i:03}")).await } else { put(&store, &format!("b/{i}"), "", "").await };
+        if i % 3 == 0 {
+            delete(&store, &format!("a/{i:03}")).await
+        } else {
+            put(&store, &format!("b/{i}"), "", "").await
+        };
     }
     catch_up(&store, &cache).await;
     assert_eq!(names(&before), listed);
@@ -64,7 +68,9 @@ async fn a_page_stays_in_its_namespace() {
         put(&store, path, "", "").await;
     }
     let snapshot = cache(&store).await.snapshot();
-    let page = |namespace, after| snapshot.after(namespace, after).map(|entry| entry.key()[PREFIX.len()..].to_owned()).collect::<Vec<_>>();
+    let page = |namespace, after| {
+        snapshot.after(namespace, after).map(|entry| entry.key()[PREFIX.len()..].to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(page(Some("a"), None), ["a/1", "a/2"]);
     assert_eq!(page(Some("a"), Some(("a", "1"))), ["a/2"]);
     assert_eq!(page(Some("a"), Some(("a", "2"))), Vec::<String>::new());

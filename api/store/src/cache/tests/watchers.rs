@@ -74,7 +74,8 @@ async fn beginning_and_ceasing_to_match_are_added_and_deleted() {
         (6, "DELETED a/1"),
         (7, "ADDED a/2"),
     ];
-    let expected = |of: &[(u64, &str)]| of.iter().map(|(at, what)| format!("{what} @{}", from + at)).collect::<Vec<_>>();
+    let expected =
+        |of: &[(u64, &str)]| of.iter().map(|(at, what)| format!("{what} @{}", from + at)).collect::<Vec<_>>();
     let mut by_label = cache.watch(from, app("web")).unwrap();
     assert_eq!(next(&mut by_label, 4).await, expected(&of_app));
     let mut by_field = cache.watch(from, on_node("n1")).unwrap();
@@ -121,7 +122,8 @@ async fn watchers_of_a_name_or_a_namespace_see_just_that() {
     for path in ["a/1", "b/2", "a/2", "b/1"] {
         put(&store, path, "", "").await;
     }
-    let short = |seen: Vec<String>| seen.iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect::<Vec<_>>();
+    let short =
+        |seen: Vec<String>| seen.iter().map(|line| line.split(' ').nth(1).unwrap().to_owned()).collect::<Vec<_>>();
     assert_eq!(short(next(&mut namespace, 2).await), ["a/1", "a/2"]);
     assert_eq!(short(next(&mut name, 1).await), ["a/2"]);
 }
@@ -129,11 +131,8 @@ async fn watchers_of_a_name_or_a_namespace_see_just_that() {
 #[tokio::test]
 async fn a_watcher_that_is_too_slow_is_gone() {
     let store = store();
-    let config = CacheConfig {
-        indexed_fields: vec!["spec.nodeName".to_owned()],
-        ring_events_max: 10,
-        ..CacheConfig::default()
-    };
+    let config =
+        CacheConfig { indexed_fields: vec!["spec.nodeName".to_owned()], ring_events_max: 10, ..CacheConfig::default() };
     let cache = Cache::start(Arc::clone(&store), PREFIX, config).await.unwrap();
     let start = cache.revision();
     let mut slow = cache.watch(0, Filter::default()).unwrap();
@@ -215,7 +214,8 @@ async fn more_events_than_a_batch_come_in_several() {
     let cache = cache(&store).await;
     let from = cache.revision();
     for i in 0..20 {
-        let many = (0..100).fold(Txn::new(), |txn, j| txn.then(Op::put(format!("{PREFIX}a/{i}-{j}"), object("x", "web", "n1"))));
+        let many = (0..100)
+            .fold(Txn::new(), |txn, j| txn.then(Op::put(format!("{PREFIX}a/{i}-{j}"), object("x", "web", "n1"))));
         store.txn(many).await.unwrap();
     }
     catch_up(&store, &cache).await;

@@ -47,8 +47,7 @@ pub(super) struct Persistent {
 
 impl Persistent {
     pub(super) fn open(path: PathBuf, config: &EmbeddedConfig) -> Result<(Self, Loaded), StoreError> {
-        let mut persistent =
-            Self { path, config: config.clone(), database: None, reopen_at: None, commits: 0 };
+        let mut persistent = Self { path, config: config.clone(), database: None, reopen_at: None, commits: 0 };
         let database = persistent.open_database()?;
         let loaded = load(&database).map_err(|error| persistent.read_error(error))?;
         persistent.commits = commits(&database).map_err(|error| persistent.read_error(error))?;

@@ -92,7 +92,10 @@ fn a_directory_is_for_one_store() {
     let dir = tempfile::tempdir().unwrap();
     let first = open(dir.path());
     let error = EmbeddedStore::open(EmbeddedConfig::new(dir.path())).unwrap_err();
-    assert!(matches!(&error, StoreError::Locked { holder, .. } if holder.contains(&std::process::id().to_string())), "{error}");
+    assert!(
+        matches!(&error, StoreError::Locked { holder, .. } if holder.contains(&std::process::id().to_string())),
+        "{error}"
+    );
     drop(first);
     open(dir.path());
 }
