@@ -19,6 +19,7 @@ pub struct Cluster {
     dir: tempfile::TempDir,
     api_port: u16,
     agent_port: u16,
+    first_task_port: u16,
     child: Option<Child>,
     extra: Vec<String>,
 }
@@ -38,7 +39,14 @@ impl Cluster {
     /// Directories and free ports; nothing runs yet.
     pub fn prepare() -> Self {
         let dir = tempfile::Builder::new().prefix("berth-e2e-").tempdir().expect("a temporary directory");
-        Self { dir, api_port: free_port(), agent_port: free_port(), child: None, extra: vec![] }
+        Self {
+            dir,
+            api_port: free_port(),
+            agent_port: free_port(),
+            first_task_port: task_ports(),
+            child: None,
+            extra: vec![],
+        }
     }
 
     /// Starts `berth up` and waits until the node is ready.
@@ -85,6 +93,11 @@ impl Cluster {
         format!("127.0.0.1:{}", self.agent_port)
     }
 
+    /// Ports that this cluster may allot: clusters of tests that run at the same time do not meet.
+    pub fn task_ports(&self) -> String {
+        format!("{}-{}", self.first_task_port, self.first_task_port + TASK_PORTS - 1)
+    }
+
     /// The kubeconfig that `berth up` writes.
     pub fn kubeconfig(&self) -> PathBuf {
         self.data_dir().join("admin.kubeconfig")
@@ -107,6 +120,8 @@ impl Cluster {
             self.api_address(),
             "--agent-listen".to_owned(),
             self.agent_address(),
+            "--ports".to_owned(),
+            self.task_ports(),
         ];
         arguments.extend(self.extra.iter().cloned());
         arguments
@@ -316,8 +331,7 @@ impl Cluster {
     #[track_caller]
     pub fn purge(mut self) {
         let data = self.data_dir().display().to_string();
-        let run = self.run_dir().display().to_string();
-        self.berth(&["down", "--data-dir", &data, "--run-dir", &run, "--purge"]).ok();
+        self.berth(&["down", "--data-dir", &data, "--purge"]).ok();
         if let Some(mut child) = self.child.take() {
             until("berth up to end after down", || match child.try_wait() {
                 Ok(Some(_)) => Ok(()),
@@ -326,7 +340,7 @@ impl Cluster {
         }
         let (data, run) = (self.data_dir(), self.run_dir());
         until("nothing to be left", || {
-            let left = Leftovers::of(&self.mark(), &[&data, &run]);
+            let left = Leftovers::of(&self.mark(), &cgroup_name(&data), &[&data, &run]);
             if left.is_empty() { Ok(()) } else { Err(format!("{left:#?}")) }
         });
     }
@@ -355,9 +369,8 @@ impl Drop for Cluster {
         }
         if self.data_dir().exists() {
             let data = self.data_dir().display().to_string();
-            let run = self.run_dir().display().to_string();
             let _ = Command::new(berth_bin())
-                .args(["down", "--data-dir", &data, "--run-dir", &run, "--purge"])
+                .args(["down", "--data-dir", &data, "--purge"])
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status();
@@ -444,6 +457,27 @@ pub fn phase(task: &Value) -> &str {
 /// An object's name.
 pub fn name_of(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// How many ports a cluster may allot.
+const TASK_PORTS: u16 = 100;
+
+/// The first of a hundred ports that no other cluster of this run was given, below those of [`free_port`].
+fn task_ports() -> u16 {
+    use std::sync::atomic::{AtomicU16, Ordering};
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let slot = (std::process::id() % 90) as u16 + NEXT.fetch_add(1, Ordering::Relaxed);
+    10_000 + (slot % 90) * TASK_PORTS
+}
+
+/// The control group of a cluster: `berth-` and the FNV-1a hash of its data directory, as `berth up` documents it.
+fn cgroup_name(data_dir: &Path) -> String {
+    let hash = data_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("berth-{hash:016x}")
 }
 
 /// A port that nobody listens on, below the range that the kernel hands to clients.

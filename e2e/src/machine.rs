@@ -52,8 +52,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Looks for all that carries `mark`; `files` are places that must not exist.
-    pub fn of(mark: &str, files: &[&Path]) -> Self {
+    /// Looks for all that carries `mark`, and for control groups of that name; `files` are places that must not exist.
+    pub fn of(mark: &str, cgroup: &str, files: &[&Path]) -> Self {
         let me = std::process::id();
         let processes = processes()
             .filter(|pid| *pid != me && alive(*pid))
@@ -70,7 +70,7 @@ impl Leftovers {
             .map(str::to_owned)
             .collect();
         let mut cgroups = vec![];
-        find_directories(Path::new("/sys/fs/cgroup"), mark, 6, &mut cgroups);
+        find_directories(Path::new("/sys/fs/cgroup"), cgroup, 6, &mut cgroups);
         let files = files.iter().filter(|path| path.exists()).map(|path| path.to_path_buf()).collect();
         Self { processes, mounts, cgroups, files }
     }

@@ -26,16 +26,19 @@ fn the_three_parts_run_apart_over_tls() {
         let version = cluster.berth(&["get", "namespaces"]);
         if version.code == 0 { Ok(()) } else { Err(version.to_string()) }
     });
-    let controllers_config = cluster.data_dir().join("controllers.kubeconfig").display().to_string();
+    let controllers_config = cluster.path("controllers.kubeconfig").display().to_string();
+    cluster.berth(&["certs", "issue", "controllers", "--data-dir", &data, "--out", &controllers_config]).ok();
     let controllers = spawn(&cluster, "controllers", &["controllers", "--kubeconfig", &controllers_config]);
+    let certs = cluster.path("certs").display().to_string();
+    cluster.berth(&["certs", "issue", "node", "node-1", "--data-dir", &data, "--out", &certs]).ok();
     let node_dir = cluster.path("node-1").display().to_string();
-    cluster
-        .berth(&["certs", "issue-node", "node-1", "--data-dir", &data, "--server", &format!("https://{}", cluster.api_address()), "--address", "127.0.0.1", "--out", &node_dir])
-        .ok();
     let agent = spawn(
         &cluster,
         "agent",
-        &["agent", "--kubeconfig", &format!("{node_dir}/kubeconfig"), "--node-name", "node-1", "--data-dir", &node_dir, "--run-dir", &run, "--listen", &cluster.agent_address()],
+        &[
+            "agent", "--certs", &certs, "--node-name", "node-1", "--data-dir", &node_dir, "--run-dir", &run, "--listen",
+            &cluster.agent_address(), "--ports", &cluster.task_ports(),
+        ],
     );
     let mut parts = Parts { apiserver, controllers, agent };
     until("the node to be ready", || {
@@ -54,5 +57,6 @@ fn the_three_parts_run_apart_over_tls() {
     });
     parts.stop();
     drop(parts);
+    cluster.berth(&["down", "--data-dir", &node_dir, "--purge"]).ok();
     cluster.purge();
 }
