@@ -68,7 +68,6 @@ impl Nodes {
         self.gone.lock().remove(&key.name);
         let contact = self.contact(&node, ctx);
         match contact {
-            Contact::Unknown => Ok(Next::Changed),
             Contact::Heard { recheck } => {
                 self.write_taints(&node, contact, ctx).await?;
                 if let Some(ready) = plan::heard_ready(&node, &ctx.now_time()) {
@@ -96,9 +95,8 @@ impl Nodes {
         let name = node.metadata.name.clone().unwrap_or_default();
         let lease = ctx.store::<Lease>().get(&Key::new(NODE_LEASE_NAMESPACE, &name));
         let Some(lease) = lease else {
-            // Without a Lease there is no silence to measure; a node whose Lease was taken away is silent from now.
-            let had_one = self.heard.lock().contains_key(&name);
-            return if had_one { self.judge(&name, None, self.patience.lease, ctx) } else { Contact::Unknown };
+            // No agent keeps this node, or its Lease was taken away: silent when none comes in time.
+            return self.judge(&name, None, self.patience.lease, ctx);
         };
         let spec = lease.spec.clone().unwrap_or_default();
         let lasts = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());

@@ -14,7 +14,7 @@ pub(crate) const NODE_UNREACHABLE: &str = "NodeUnreachable";
 /// How long is waited before what.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// A node whose Lease does not say how long it lasts.
+    /// A node whose Lease does not say how long it lasts, or that has none.
     pub lease: Duration,
     /// From unreachable to the taint that drives tasks away which do not tolerate it.
     pub no_execute: Duration,
@@ -42,8 +42,6 @@ pub(crate) enum Contact {
     Heard { recheck: Duration },
     /// Silent since so long after its Lease ran out.
     Silent { since: Duration },
-    /// It never had a Lease: its agent is just starting, or there is none.
-    Unknown,
 }
 
 /// What was heard of a node, by this machine's clock: clocks of nodes may differ; that something changed does not.
@@ -81,7 +79,7 @@ impl Heard {
 /// The taints that a node should have, or `None` when it has them. Others than ours stay.
 pub(crate) fn taints(node: &Node, contact: Contact, patience: &Patience, now: &Time) -> Option<Vec<Taint>> {
     let wanted: &[&str] = match contact {
-        Contact::Heard { .. } | Contact::Unknown => &[],
+        Contact::Heard { .. } => &[],
         Contact::Silent { since } if since >= patience.no_execute => &["NoSchedule", "NoExecute"],
         Contact::Silent { .. } => &["NoSchedule"],
     };

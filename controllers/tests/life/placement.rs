@@ -160,11 +160,12 @@ async fn bindings_that_lose_a_race_are_made_again_and_nothing_is_booked_twice() 
     cluster.node("n1", "4", json!({})).await;
     let names: Vec<String> = (0..40).map(|i| format!("t{i}")).collect();
     // Somebody else writes each task right after it was made: every second binding or so meets a newer version.
-    futures::future::join_all(names.iter().map(|name| async {
-        cluster.task(name, "100m").await;
+    let on = &cluster;
+    futures::future::join_all(names.iter().map(|name| async move {
+        on.task(name, "100m").await;
         for round in 0..3 {
             let labels = json!({"metadata": {"labels": {"round": round.to_string()}}});
-            cluster.patch(&format!("{TASKS}/{name}"), labels).await;
+            on.patch(&format!("{TASKS}/{name}"), labels).await;
         }
     }))
     .await;
@@ -175,4 +176,13 @@ async fn bindings_that_lose_a_race_are_made_again_and_nothing_is_booked_twice() 
     let ports = list["items"].as_array().unwrap().iter().map(|task| task["spec"]["allocatedPorts"][0]["port"].as_i64());
     let different: std::collections::BTreeSet<_> = ports.collect();
     assert_eq!(different.len(), 40);
+}
+
+    let cluster = Cluster::start(parts).await;
+    cluster.create(EVENTS, json!({"apiVersion":"v1","kind":"Event","metadata":{"name":"x.1","namespace":"default"},
+      "involvedObject":{"apiVersion":"berth.dev/v1","kind":"Task","name":"x","namespace":"default","uid":"u","resourceVersion":"1"},
+      "type":"Normal","reason":"R","message":"m","count":1,"firstTimestamp":"2026-01-01T00:00:00Z","lastTimestamp":"2026-01-01T00:00:00Z",
+      "source":{"component":"c"},"reportingComponent":"c"})).await;
+    println!("{:?}", cluster.get(EVENTS).await);
+    panic!();
 }
