@@ -263,12 +263,20 @@ fn selector(text: &str, depth: usize) -> Result<Step> {
     if text.starts_with(['\'', '"']) {
         let mut scan = Scan { text, at: 0 };
         let name = scan.quoted()?;
-        return if scan.rest().is_empty() { Ok(Step::Field(name)) } else { error(format!("invalid array index {text}")) };
+        return if scan.rest().is_empty() {
+            Ok(Step::Field(name))
+        } else {
+            error(format!("invalid array index {text}"))
+        };
     }
     if text.starts_with(['.', '@', '$']) {
         let mut scan = Scan { text, at: 0 };
         let steps = path(&mut scan, depth + 1)?;
-        return if scan.rest().is_empty() { Ok(Step::Path(steps)) } else { error(format!("invalid array index {text}")) };
+        return if scan.rest().is_empty() {
+            Ok(Step::Path(steps))
+        } else {
+            error(format!("invalid array index {text}"))
+        };
     }
     let parts: Vec<&str> = text.split(':').collect();
     let number = |part: Option<&&str>| match part.map(|p| p.trim()) {

@@ -40,10 +40,14 @@ fn templates_print_what_kubectl_prints() {
         ("{.items[?(@.status.n <= 4)].metadata.name}", "127.0.0.1"),
         ("{.items[0].metadata.labels.kubernetes\\.io/hostname}", "127.0.0.1"),
         ("{.items[0].metadata.labels['kubernetes.io/hostname']}", "127.0.0.1"),
-        ("{range .items[*]}[{.metadata.name}, {.status.capacity}] {end}",
-            "[127.0.0.1, {\"cpu\":\"4\"}] [127.0.0.2, {\"cpu\":\"8\"}] "),
-        ("{range .items[*]}{.metadata.name}{\"\\t\"}{range .status.addresses[*]}{.address};{end}{\"\\n\"}{end}done",
-            "127.0.0.1\t127.0.0.1;\n127.0.0.2\t127.0.0.2;127.0.0.3;\ndone"),
+        (
+            "{range .items[*]}[{.metadata.name}, {.status.capacity}] {end}",
+            "[127.0.0.1, {\"cpu\":\"4\"}] [127.0.0.2, {\"cpu\":\"8\"}] ",
+        ),
+        (
+            "{range .items[*]}{.metadata.name}{\"\\t\"}{range .status.addresses[*]}{.address};{end}{\"\\n\"}{end}done",
+            "127.0.0.1\t127.0.0.1;\n127.0.0.2\t127.0.0.2;127.0.0.3;\ndone",
+        ),
         ("{.items[-1].metadata.name}", "127.0.0.2"),
         ("{.items[0:1].kind}", "None"),
         ("{.items[::2].metadata.name}", "127.0.0.1"),

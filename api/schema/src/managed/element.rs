@@ -28,7 +28,11 @@ pub(super) fn item(kind: &ListKind, items: Option<&Node>, value: &Value) -> Resu
     let keys = match kind {
         ListKind::Map(keys) => keys,
         ListKind::Set | ListKind::Atomic => {
-            return if value.is_null() { Err("set may not have a null element".to_owned()) } else { Ok(set_item(value)) };
+            return if value.is_null() {
+                Err("set may not have a null element".to_owned())
+            } else {
+                Ok(set_item(value))
+            };
         }
     };
     let Value::Object(members) = value else {

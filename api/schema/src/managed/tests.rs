@@ -64,13 +64,17 @@ fn fields_of(object: &Value, owner: &str) -> Value {
 
 #[test]
 fn an_apply_owns_its_leaves_items_and_keys() {
-    let made = applied(None, json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]}), "m1", 0);
+    let made =
+        applied(None, json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]}), "m1", 0);
     assert_eq!(
         owners(&made),
-        [("m1/Apply".to_owned(), json!({"f:spec": {
+        [(
+            "m1/Apply".to_owned(),
+            json!({"f:spec": {
             "f:color": {},
             "f:ports": {"k:{\"name\":\"http\"}": {".": {}, "f:name": {}, "f:port": {}}},
-            "f:tags": {"v:\"a\"": {}, "v:\"b\"": {}}}}))]
+            "f:tags": {"v:\"a\"": {}, "v:\"b\"": {}}}})
+        )]
     );
     assert_eq!(made["metadata"]["managedFields"][0]["time"], "2027-01-15T08:00:00Z");
 }
@@ -80,10 +84,7 @@ fn a_create_owns_defaults_and_new_containers() {
     let made = updated(None, object(json!({"color": "red", "replicas": 1, "size": 3})), "unknown", 0);
     assert_eq!(
         owners(&made),
-        [(
-            "unknown/Update".to_owned(),
-            json!({"f:spec": {".": {}, "f:color": {}, "f:replicas": {}, "f:size": {}}})
-        )]
+        [("unknown/Update".to_owned(), json!({"f:spec": {".": {}, "f:color": {}, "f:replicas": {}, "f:size": {}}}))]
     );
 }
 
@@ -111,8 +112,8 @@ fn conflicts_are_told_in_the_words_of_kubernetes() {
     let live = applied(None, json!({"color": "red", "ports": [{"name": "http", "port": 80}]}), "m1", 0);
     let one = try_applied(Some(&live), json!({"color": "blue"}), "m2", 1).unwrap_err();
     assert_eq!(one.to_string(), r#"Apply failed with 1 conflict: conflict with "m1": .spec.color"#);
-    let two =
-        try_applied(Some(&live), json!({"color": "blue", "ports": [{"name": "http", "port": 81}]}), "m2", 1).unwrap_err();
+    let two = try_applied(Some(&live), json!({"color": "blue", "ports": [{"name": "http", "port": 81}]}), "m2", 1)
+        .unwrap_err();
     assert_eq!(
         two.to_string(),
         "Apply failed with 2 conflicts: conflicts with \"m1\":\n- .spec.color\n- .spec.ports[name=\"http\"].port"
@@ -141,8 +142,13 @@ fn force_takes_fields_over_and_equal_values_are_shared() {
 
 #[test]
 fn fields_that_are_given_up_go_unless_another_owns_them() {
-    let live = applied(None, json!({"color": "red", "size": 1, "params": {"a": "1", "b": "2"},
-        "ports": [{"name": "x", "port": 1}, {"name": "y", "port": 2}]}), "m1", 0);
+    let live = applied(
+        None,
+        json!({"color": "red", "size": 1, "params": {"a": "1", "b": "2"},
+        "ports": [{"name": "x", "port": 1}, {"name": "y", "port": 2}]}),
+        "m1",
+        0,
+    );
     let live = applied(Some(&live), json!({"size": 1, "params": {"b": "2"}}), "m2", 1);
     let after = applied(Some(&live), json!({"color": "red", "ports": [{"name": "y", "port": 2}]}), "m1", 2);
     assert_eq!(
@@ -198,11 +204,16 @@ fn what_was_never_tracked_belongs_to_before_first_apply() {
 #[test]
 fn updates_take_fields_from_everyone_and_free_what_they_remove() {
     let live = applied(None, json!({"color": "red", "size": 1}), "m1", 0);
-    let after = updated(Some(&live), {
-        let mut new = live.clone();
-        new["spec"] = json!({"color": "blue"});
-        new
-    }, "editor", 1);
+    let after = updated(
+        Some(&live),
+        {
+            let mut new = live.clone();
+            new["spec"] = json!({"color": "blue"});
+            new
+        },
+        "editor",
+        1,
+    );
     assert_eq!(fields_of(&after, "editor/Update"), json!({"f:spec": {"f:color": {}}}));
     assert_eq!(fields_of(&after, "m1/Apply"), Value::Null);
     assert_eq!(updated(Some(&after), after.clone(), "editor", 9), after);
@@ -273,7 +284,9 @@ fn configurations_that_do_not_fit_are_refused() {
     );
     assert_eq!(
         told(json!({"ports": [{"port": 1}]})),
-        format!("{head}.spec.ports: element 0: associative list with keys has an element that omits all key fields [\"name\"]")
+        format!(
+            "{head}.spec.ports: element 0: associative list with keys has an element that omits all key fields [\"name\"]"
+        )
     );
     let mut owned = object(json!({}));
     owned["metadata"]["managedFields"] = json!([{"manager": "x"}]);

@@ -177,9 +177,7 @@ fn wrong_type(ty: Type, value: &Value) -> Option<String> {
         Type::Boolean if !value.is_boolean() => Some(format!("expected boolean, got {value}")),
         Type::Object if !value.is_object() => Some(format!("expected map, got {value}")),
         Type::Array if !value.is_array() => Some(format!("expected list, got {value}")),
-        Type::IntOrString if value.is_object() || value.is_array() => {
-            Some(format!("expected any scalar, got {value}"))
-        }
+        Type::IntOrString if value.is_object() || value.is_array() => Some(format!("expected any scalar, got {value}")),
         _ => None,
     }
 }

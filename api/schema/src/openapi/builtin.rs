@@ -21,10 +21,9 @@ pub fn annotate_builtin(group: &str, kind: &str, schema: &mut Value) {
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => &[("roleRef", Mark::AtomicMap)],
         ("apiextensions.k8s.io", "CustomResourceDefinition") => &[("status.conditions", Mark::Keyed("type"))],
         ("apiregistration.k8s.io", "APIService") => &[("status.conditions", Mark::Keyed("type"))],
-        (
-            "admissionregistration.k8s.io",
-            "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
-        ) => &[("webhooks", Mark::Keyed("name"))],
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+            &[("webhooks", Mark::Keyed("name"))]
+        }
         _ => &[],
     };
     for (path, mark) in marks {

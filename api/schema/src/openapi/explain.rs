@@ -64,10 +64,9 @@ impl<'d> Reader<'d> {
 
     fn innermost(&self, schema: &'d Value) -> &'d Value {
         let mut schema = self.resolve(schema);
-        while let Some(inner) = schema
-            .get("items")
-            .or_else(|| schema.get("additionalProperties").filter(|a| a.is_object() && schema.get("properties").is_none()))
-        {
+        while let Some(inner) = schema.get("items").or_else(|| {
+            schema.get("additionalProperties").filter(|a| a.is_object() && schema.get("properties").is_none())
+        }) {
             schema = self.resolve(inner);
         }
         schema

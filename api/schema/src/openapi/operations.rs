@@ -125,7 +125,11 @@ impl Maker<'_> {
             method,
             action,
             id: self.id(verb, tail),
-            description: format!("{verb} {} {}", if action == "list" { "objects of kind" } else { "the specified" }, self.doc.kind),
+            description: format!(
+                "{verb} {} {}",
+                if action == "list" { "objects of kind" } else { "the specified" },
+                self.doc.kind
+            ),
             query: vec!["pretty"],
             body: None,
             consumes: Vec::new(),
@@ -192,7 +196,8 @@ impl Maker<'_> {
             let mut patch = self.operation("patch", "patch", "patch", &tail);
             patch.query.extend(PATCH_QUERY);
             patch.body = Some(PATCH.to_owned());
-            patch.consumes = vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+            patch.consumes =
+                vec!["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
             if self.doc.strategic {
                 patch.consumes.push("application/strategic-merge-patch+json");
             }

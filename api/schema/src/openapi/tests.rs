@@ -32,7 +32,9 @@ fn kubectl_finds_validation_and_explanation_in_v3() {
     let item = "/apis/demo.example.com/v1/namespaces/{namespace}/widgets/{name}";
     let patch = &document["paths"][item]["patch"];
     assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Widget");
-    assert!(patch["parameters"].as_array().unwrap().iter().any(|p| p["name"] == "fieldValidation" && p["in"] == "query"));
+    assert!(
+        patch["parameters"].as_array().unwrap().iter().any(|p| p["name"] == "fieldValidation" && p["in"] == "query")
+    );
     assert!(patch["requestBody"]["content"].get("application/strategic-merge-patch+json").is_none());
     for path in [format!("{item}/status"), format!("{item}/scale"), "/apis/demo.example.com/v1/widgets".to_owned()] {
         assert!(document["paths"].get(&path).is_some(), "{path}");

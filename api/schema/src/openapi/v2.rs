@@ -19,7 +19,9 @@ pub fn v2_json(title: &str, version: &str, kinds: &[KindDoc]) -> Value {
             let parameters: Vec<Value> = path
                 .parameters
                 .iter()
-                .map(|name| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true}))
+                .map(
+                    |name| json!({"name": name, "in": "path", "required": true, "type": "string", "uniqueItems": true}),
+                )
                 .collect();
             if !parameters.is_empty() {
                 item.insert("parameters".to_owned(), Value::Array(parameters));

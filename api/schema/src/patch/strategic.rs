@@ -32,17 +32,14 @@ impl BuiltinLists {
     pub fn of(group: &str, kind: &str) -> Option<Self> {
         let own: &'static [(&'static str, Rule)] = match (group, kind) {
             ("", "Namespace") => &[("status.conditions", Rule::Keyed("type"))],
-            ("", "ServiceAccount") => {
-                &[("secrets", Rule::Keyed("name")), ("imagePullSecrets", Rule::Keyed("name"))]
-            }
+            ("", "ServiceAccount") => &[("secrets", Rule::Keyed("name")), ("imagePullSecrets", Rule::Keyed("name"))],
             ("", "Secret" | "ConfigMap" | "Event" | "ResourceQuota") => &[],
             ("events.k8s.io", "Event") | ("coordination.k8s.io", "Lease") => &[],
             ("rbac.authorization.k8s.io", "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding") => &[],
             ("apiextensions.k8s.io", "CustomResourceDefinition") => &[],
-            (
-                "admissionregistration.k8s.io",
-                "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration",
-            ) => &[("webhooks", Rule::Keyed("name"))],
+            ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
+                &[("webhooks", Rule::Keyed("name"))]
+            }
             _ => return None,
         };
         Some(Self { own })

@@ -14,13 +14,19 @@ fn json_patch_behaves_as_the_go_library() {
     let good = [
         (json!([{"op": "test", "path": "/a/x", "value": null}]), doc()),
         (json!([{"op": "test", "path": "/a/x"}]), doc()),
-        (json!([{"op": "replace", "path": "/a/x", "value": 2}]), json!({"a": {"b": 1, "x": 2}, "l": [1, 2, 3], "n": null})),
+        (
+            json!([{"op": "replace", "path": "/a/x", "value": 2}]),
+            json!({"a": {"b": 1, "x": 2}, "l": [1, 2, 3], "n": null}),
+        ),
         (json!([{"op": "add", "path": "/l/1", "value": 9}]), json!({"a": {"b": 1}, "l": [1, 9, 2, 3], "n": null})),
         (json!([{"op": "add", "path": "/l/-", "value": 9}]), json!({"a": {"b": 1}, "l": [1, 2, 3, 9], "n": null})),
         (json!([{"op": "add", "path": "/l/-1", "value": 9}]), json!({"a": {"b": 1}, "l": [1, 2, 3, 9], "n": null})),
         (json!([{"op": "replace", "path": "/l/-1", "value": 9}]), json!({"a": {"b": 1}, "l": [1, 2, 9], "n": null})),
         (json!([{"op": "move", "from": "/a", "path": "/m"}]), json!({"m": {"b": 1}, "l": [1, 2, 3], "n": null})),
-        (json!([{"op": "copy", "from": "/a/b", "path": "/c~1d~0"}]), json!({"a": {"b": 1}, "c/d~": 1, "l": [1, 2, 3], "n": null})),
+        (
+            json!([{"op": "copy", "from": "/a/b", "path": "/c~1d~0"}]),
+            json!({"a": {"b": 1}, "c/d~": 1, "l": [1, 2, 3], "n": null}),
+        ),
         (json!([{"op": "remove", "path": "a/b"}]), json!({"a": {}, "l": [1, 2, 3], "n": null})),
         (json!([{"op": "replace", "path": "", "value": {}}]), json!({})),
         (json!([]), doc()),
@@ -51,13 +57,13 @@ fn json_patch_has_limits() {
         patched(json!({}), many).unwrap_err().to_string(),
         "The allowed maximum operations in a JSON patch is 10000, got 10001"
     );
-    let grow = Value::Array((0..10_000).map(|i| json!({"op": "copy", "from": "/a", "path": format!("/b{i}")})).collect());
+    let grow =
+        Value::Array((0..10_000).map(|i| json!({"op": "copy", "from": "/a", "path": format!("/b{i}")})).collect());
     assert!(matches!(patched(json!({"a": "x".repeat(1000)}), grow), Err(PatchError::Rejected(_))));
     let double = Value::Array((0..40).map(|i| json!({"op": "copy", "from": "", "path": format!("/b{i}")})).collect());
     assert!(matches!(patched(json!({"a": [1]}), double), Err(PatchError::Rejected(_))));
-    let deepen: Vec<Value> = (0..300)
-        .map(|i| json!({"op": "move", "from": format!("/k{i}"), "path": format!("/k{}/x", i + 1)}))
-        .collect();
+    let deepen: Vec<Value> =
+        (0..300).map(|i| json!({"op": "move", "from": format!("/k{i}"), "path": format!("/k{}/x", i + 1)})).collect();
     let keys: serde_json::Map<String, Value> = (0..=300).map(|i| (format!("k{i}"), json!({}))).collect();
     assert!(matches!(patched(Value::Object(keys), Value::Array(deepen)), Err(PatchError::Rejected(_))));
 }
@@ -103,8 +109,13 @@ fn strategic_merge_knows_the_lists_of_builtin_kinds() {
         json!({"secrets": [{"name": "c"}]})
     );
     assert_eq!(
-        strategic("", "ServiceAccount", account, json!({
-            "$setElementOrder/secrets": [{"name": "b"}, {"name": "c"}, {"name": "a"}], "secrets": [{"name": "c"}]})),
+        strategic(
+            "",
+            "ServiceAccount",
+            account,
+            json!({
+            "$setElementOrder/secrets": [{"name": "b"}, {"name": "c"}, {"name": "a"}], "secrets": [{"name": "c"}]})
+        ),
         json!({"secrets": [{"name": "b"}, {"name": "c"}, {"name": "a"}]})
     );
 }
@@ -112,7 +123,10 @@ fn strategic_merge_knows_the_lists_of_builtin_kinds() {
 #[test]
 fn strategic_directives_replace_delete_and_retain() {
     let doc = json!({"data": {"a": "1", "b": "2"}, "rules": [{"verbs": ["get"]}]});
-    assert_eq!(strategic("", "ConfigMap", doc.clone(), json!({"data": {"$patch": "replace", "c": "3"}}))["data"], json!({"c": "3"}));
+    assert_eq!(
+        strategic("", "ConfigMap", doc.clone(), json!({"data": {"$patch": "replace", "c": "3"}}))["data"],
+        json!({"c": "3"})
+    );
     assert_eq!(strategic("", "ConfigMap", doc.clone(), json!({"data": {"$patch": "delete"}}))["data"], json!({}));
     assert_eq!(
         strategic("", "ConfigMap", doc.clone(), json!({"data": {"$retainKeys": ["b", "c"], "c": "3"}}))["data"],

@@ -15,8 +15,21 @@ fn matches(selector: &str, labels: &[(&str, &'static str)]) -> bool {
 fn every_operator_matches_as_documented() {
     let web = [("app", "web"), ("n", "7")];
     for good in [
-        "", "app=web", "app==web", "app != db", "app in (db, web)", "app notin (db)", "x notin (y)", "x!=1", "app",
-        "!x", "n>5", "n<8", " app = web , !x ", "example.com/x!=1", "app in (,web)",
+        "",
+        "app=web",
+        "app==web",
+        "app != db",
+        "app in (db, web)",
+        "app notin (db)",
+        "x notin (y)",
+        "x!=1",
+        "app",
+        "!x",
+        "n>5",
+        "n<8",
+        " app = web , !x ",
+        "example.com/x!=1",
+        "app in (,web)",
     ] {
         assert!(matches(good, &web), "{good}");
     }
@@ -45,10 +58,7 @@ fn errors_are_worded_as_kube_apiserver_words_them() {
 fn selector_objects_match_like_their_text() {
     let value = json!({"matchLabels": {"app": "web"}, "matchExpressions": [
         {"key": "tier", "operator": "In", "values": ["b", "a"]}, {"key": "x", "operator": "DoesNotExist"}]});
-    assert_eq!(
-        LabelSelector::from_json(&value).unwrap(),
-        LabelSelector::parse("app=web,tier in (a,b),!x").unwrap()
-    );
+    assert_eq!(LabelSelector::from_json(&value).unwrap(), LabelSelector::parse("app=web,tier in (a,b),!x").unwrap());
     assert!(LabelSelector::from_json(&json!(null)).unwrap().is_empty());
     let bad = json!({"matchExpressions": [{"key": "a", "operator": "Near"}]});
     assert_eq!(LabelSelector::from_json(&bad).unwrap_err().0, "\"Near\" is not a valid label selector operator");

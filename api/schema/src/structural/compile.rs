@@ -140,14 +140,7 @@ impl Compiler {
         })
     }
 
-    fn members(
-        &mut self,
-        node: &mut Node,
-        map: &Map<String, Value>,
-        path: &Path<'_>,
-        place: Place,
-        depth: usize,
-    ) {
+    fn members(&mut self, node: &mut Node, map: &Map<String, Value>, path: &Path<'_>, place: Place, depth: usize) {
         let inner = |field: Place| match place {
             Place::Junctor { .. } => Place::Junctor { typed: false },
             _ => field,

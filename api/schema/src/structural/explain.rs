@@ -40,7 +40,9 @@ fn type_name(node: &Node) -> String {
     match (node.ty, &node.items, &node.additional) {
         (Type::Array, Some(items), _) => format!("[]{}", type_name(items)),
         (Type::Array, None, _) => "[]Object".to_owned(),
-        (Type::Object, _, Additional::Schema(child)) if node.props.is_empty() => format!("map[string]{}", type_name(child)),
+        (Type::Object, _, Additional::Schema(child)) if node.props.is_empty() => {
+            format!("map[string]{}", type_name(child))
+        }
         (Type::Object, ..) => "Object".to_owned(),
         (Type::IntOrString, ..) => "IntOrString".to_owned(),
         (Type::Any, ..) => "Object".to_owned(),

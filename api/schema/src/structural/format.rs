@@ -145,8 +145,7 @@ fn is_cidr(text: &str) -> bool {
 fn is_mac(text: &str) -> bool {
     let separator = if text.contains(':') { ':' } else { '-' };
     let parts: Vec<&str> = text.split(separator).collect();
-    matches!(parts.len(), 6 | 8 | 20)
-        && parts.iter().all(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit()))
+    matches!(parts.len(), 6 | 8 | 20) && parts.iter().all(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 fn is_hostname(text: &str) -> bool {

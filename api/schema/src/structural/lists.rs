@@ -31,11 +31,7 @@ pub(super) fn check_unique(kind: &ListKind, list: &[Value], path: &Path<'_>, out
 }
 
 /// Indexes of items that are equal to an earlier one.
-fn repeated(
-    list: &[Value],
-    same: impl Fn(&Value, &Value) -> bool,
-    text: impl Fn(&Value) -> String,
-) -> Vec<usize> {
+fn repeated(list: &[Value], same: impl Fn(&Value, &Value) -> bool, text: impl Fn(&Value) -> String) -> Vec<usize> {
     if list.len() <= PAIRWISE_ITEMS_MAX {
         return (1..list.len()).filter(|i| list[..*i].iter().any(|other| same(other, &list[*i]))).collect();
     }

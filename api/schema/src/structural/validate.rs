@@ -48,14 +48,7 @@ impl Walk {
         }
     }
 
-    pub(super) fn value(
-        &mut self,
-        node: &Node,
-        value: &Value,
-        old: Option<&Value>,
-        path: &Path<'_>,
-        depth: usize,
-    ) {
+    pub(super) fn value(&mut self, node: &Node, value: &Value, old: Option<&Value>, path: &Path<'_>, depth: usize) {
         if old == Some(value) {
             return;
         }

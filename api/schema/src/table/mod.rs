@@ -91,7 +91,9 @@ impl Column {
         let type_name = text("type");
         let kind = CellType::ALL.iter().find(|(known, _)| *known == type_name);
         let Some((_, kind)) = kind else {
-            return Err(format!("column {name:?}: type {type_name:?} is none of string, integer, number, boolean, date"));
+            return Err(format!(
+                "column {name:?}: type {type_name:?} is none of string, integer, number, boolean, date"
+            ));
         };
         let json_path = text("jsonPath");
         let path = Template::parse(&format!("{{{json_path}}}"))
