@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// References followed into each other; a chain longer than this is a circle.
 const DEPTH_MAX: usize = 64;
 
-/// Replaces `$ref` to `$defs`/`definitions` by what they refer to, so that the schema becomes structural.
+/// Replaces `$ref` to `$defs`, `definitions` or `components/schemas` by what they refer to, so that the schema becomes structural.
 ///
 /// A reference into itself becomes an object that preserves unknown fields, and so does `{}` or `true`. `null` in
 /// types goes, as do words that CRDs may not have (`$schema`, `title`, Rust's number formats).
@@ -25,7 +25,9 @@ fn anything() -> Value {
 impl Defs {
     fn lookup(&self, reference: &str) -> Option<Value> {
         let name = reference.rsplit('/').next()?.replace("~1", "/").replace("~0", "~");
-        ["$defs", "definitions"].iter().find_map(|place| self.root.get(place)?.get(&name)).cloned()
+        // The last is where generators in OpenAPI's dialect put them.
+        let places = ["/$defs", "/definitions", "/components/schemas"];
+        places.iter().find_map(|place| self.root.pointer(place)?.get(&name)).cloned()
     }
 
     fn inline(&self, schema: Value, open: &mut Vec<String>, depth: usize) -> Value {
