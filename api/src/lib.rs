@@ -1,6 +1,6 @@
 //! The API server: the Kubernetes API protocol over the rows of a registry.
 //!
-//! - [`ApiServer`] is the whole server as one `tower::Service`; [`server`] puts it on a socket.
+//! - [`ApiServer`] is the whole server as one `tower::Service`; `server` puts it on a socket.
 //! - [`registry`]: a kind is a row; a strategy (a few pure functions) is the only place for what is special.
 //! - `http`: from a request to an answer. `write`: the one path that every change takes.
 //! - [`authn`], `authz`, [`pki`]: who asks, whether they may, and the certificates to prove it with.
@@ -14,9 +14,12 @@ mod bootstrap;
 mod files;
 mod http;
 mod inner;
+pub mod kubeconfig;
 mod metrics;
-pub mod registry;
+pub mod pki;
+mod registry;
 mod request;
+mod server;
 pub mod status;
 mod write;
 

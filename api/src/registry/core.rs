@@ -15,6 +15,7 @@ use super::strategy;
 const EVENT_TTL: Duration = Duration::from_secs(3600);
 
 /// What sets one standard kind apart.
+#[derive(Debug)]
 pub struct CoreKind {
     pub group: &'static str,
     pub plural: &'static str,

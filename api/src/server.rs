@@ -1,0 +1,135 @@
+//! The API server on a socket: TLS, HTTP/1.1 and HTTP/2, bounded connections, and an orderly end.
+
+use std::convert::Infallible;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::ApiServer;
+use crate::authn::{PeerUser, user_of_certificate};
+
+/// Connections at the same time; further ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 4096;
+/// A client that does not finish its handshake or its headers in this time is let go.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams on one HTTP/2 connection: client-go queues above 100, watches count.
+const H2_STREAMS_MAX: u32 = 1000;
+/// HTTP/2 connections that do not answer pings are closed.
+const H2_KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of all headers of a request.
+const HEADERS_BYTES_MAX: u32 = 64 * 1024;
+/// How long requests may take to end after the stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// A pause after the system refused a connection (no descriptors left): it will not be better at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+impl ApiServer {
+    /// Serves until `stop`: then `/readyz` fails, watches end cleanly, requests in work are finished, and
+    /// connections close.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        tls: Arc<rustls::ServerConfig>,
+        stop: CancellationToken,
+    ) -> std::io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let acceptor = TlsAcceptor::from(tls);
+        let connections = TaskTracker::new();
+        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let kill = CancellationToken::new();
+        loop {
+            let slot = tokio::select! {
+                () = stop.cancelled() => break,
+                slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+            };
+            let accepted = tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (server, acceptor, stop, kill) = (self.clone(), acceptor.clone(), stop.clone(), kill.clone());
+            connections.spawn(async move {
+                let _slot = slot;
+                tokio::select! {
+                    () = kill.cancelled() => {}
+                    () = connection(server, acceptor, stream, stop) => {}
+                }
+            });
+        }
+        self.stop();
+        drop(listener);
+        connections.close();
+        if tokio::time::timeout(DRAIN_TIMEOUT, connections.wait()).await.is_err() {
+            tracing::warn!(connections = connections.len(), "closing connections that did not end in time");
+            kill.cancel();
+            connections.wait().await;
+        }
+        Ok(())
+    }
+}
+
+/// One connection, from its handshake to its end.
+async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream, stop: CancellationToken) {
+    // Without it small answers wait for the client's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let user = peer.and_then(|certificate| user_of_certificate(certificate)).map(PeerUser);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(user) = &user {
+            request.extensions_mut().insert(user.clone());
+        }
+        let server = server.clone();
+        async move { Ok::<_, Infallible>(server.answer(request).await) }
+    });
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(H2_STREAMS_MAX)
+        .max_header_list_size(HEADERS_BYTES_MAX)
+        .keep_alive_interval(H2_KEEP_ALIVE)
+        .keep_alive_timeout(H2_KEEP_ALIVE);
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(served);
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
