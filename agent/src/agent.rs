@@ -70,7 +70,8 @@ impl Agent {
         };
         directory(&config.run_dir)?;
         let opened = tokio::task::spawn_blocking(move || Native::open(native)).await;
-        let runtime = opened.map_err(|e| StartError::Directory { path: config.run_dir.clone(), source: io::Error::other(e) })??;
+        let runtime = opened
+            .map_err(|e| StartError::Directory { path: config.run_dir.clone(), source: io::Error::other(e) })??;
         Self::start_with(client, config, Arc::new(runtime)).await
     }
 
@@ -78,11 +79,16 @@ impl Agent {
     ///
     /// # Errors
     /// As [`Agent::start`].
-    pub async fn start_with(client: Client, config: Config, runtime: Arc<dyn Runtime>) -> Result<AgentHandle, StartError> {
+    pub async fn start_with(
+        client: Client,
+        config: Config,
+        runtime: Arc<dyn Runtime>,
+    ) -> Result<AgentHandle, StartError> {
         directory(&config.data_dir)?;
         directory(&config.run_dir)?;
         let lock = lock(&config)?;
-        let listener = http::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let listener =
+            http::bind(config.listen).map_err(|source| StartError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
         let metrics = Metrics::new();
         let (ctx, registration) = prepare(&client, &config, runtime.clone(), address, &metrics);
@@ -93,11 +99,18 @@ impl Agent {
         let stop = CancellationToken::new();
         let mut parts = JoinSet::new();
         let selector = format!("spec.nodeName={}", config.node_name);
-        let events = watcher(Api::<Task>::all(client.clone()), watcher::Config::default().fields(&selector)).backoff(Retry::default());
+        let events = watcher(Api::<Task>::all(client.clone()), watcher::Config::default().fields(&selector))
+            .backoff(Retry::default());
         parts.spawn(manager.run(events, stop.clone()));
         let (registered, node_known) = watch::channel(false);
         parts.spawn(register(registration, client, tasks_known.clone(), registered, stop.clone()));
-        let server = Server { registry: registry.clone(), runtime, metrics: metrics.clone(), data_dir: config.data_dir.clone(), ready: node_known.clone() };
+        let server = Server {
+            registry: registry.clone(),
+            runtime,
+            metrics: metrics.clone(),
+            data_dir: config.data_dir.clone(),
+            ready: node_known.clone(),
+        };
         let (tls, stop_serving) = (config.tls.clone(), stop.clone());
         parts.spawn(async move {
             if let Err(error) = http::serve(server, listener, tls, stop_serving).await {
@@ -158,9 +171,18 @@ impl AgentHandle {
     }
 }
 
-fn prepare(client: &Client, config: &Config, runtime: Arc<dyn Runtime>, address: SocketAddr, metrics: &Metrics) -> (Arc<Context>, Registration) {
+fn prepare(
+    client: &Client,
+    config: &Config,
+    runtime: Arc<dyn Runtime>,
+    address: SocketAddr,
+    metrics: &Metrics,
+) -> (Arc<Context>, Registration) {
     let abilities = runtime.abilities();
-    let ip = config.advertise.unwrap_or_else(|| if address.ip().is_unspecified() { facts::address() } else { address.ip() }).to_string();
+    let ip = config
+        .advertise
+        .unwrap_or_else(|| if address.ip().is_unspecified() { facts::address() } else { address.ip() })
+        .to_string();
     let (capacity, allocatable) = facts::resources(&config.data_dir, &config.resources);
     let amount = |name: &str, read: fn(&berth_types::Quantity) -> Result<i64, berth_types::quantity::QuantityError>| {
         allocatable.get(name).and_then(|q| read(q).ok()).unwrap_or(0)
@@ -189,7 +211,12 @@ fn prepare(client: &Client, config: &Config, runtime: Arc<dyn Runtime>, address:
         limitations: abilities.limitations,
         conditions: Vec::new(),
     };
-    let registration = Registration { name: config.node_name.clone(), labels: config.labels.clone(), status, data_dir: config.data_dir.clone() };
+    let registration = Registration {
+        name: config.node_name.clone(),
+        labels: config.labels.clone(),
+        status,
+        data_dir: config.data_dir.clone(),
+    };
     let ctx = Context {
         runtime,
         source: Arc::new(ApiSource(client.clone())),

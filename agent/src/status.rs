@@ -132,7 +132,9 @@ fn container_status(name: &str, uid: &str, stage: &ContainerStage) -> ContainerS
         ContainerStage::Starting { blocked: Some((reason, message)) } => {
             status.state = waiting(reason, Some(message.clone()));
         }
-        ContainerStage::Skipped => status.state = waiting("NotStarted", Some("the task was stopped before its turn".to_owned())),
+        ContainerStage::Skipped => {
+            status.state = waiting("NotStarted", Some("the task was stopped before its turn".to_owned()))
+        }
         ContainerStage::Running { pid, at, started, ready, .. } => {
             status.container_id = known_id;
             status.state.running = Some(StateRunning { started_at: Some(Time(*at)) });
@@ -164,13 +166,21 @@ fn container_status(name: &str, uid: &str, stage: &ContainerStage) -> ContainerS
     status
 }
 
-fn conditions(machine: &Machine, phase: TaskPhase, facts: &Facts, last: &[Condition], now: Timestamp) -> Vec<Condition> {
+fn conditions(
+    machine: &Machine,
+    phase: TaskPhase,
+    facts: &Facts,
+    last: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
     let mut all = last.to_vec();
     let roles = || machine.plan().containers.iter().zip(machine.containers());
     let waiting_for: Vec<&str> = roles()
         .filter(|(p, c)| match p.role {
             Role::Init => !matches!(c, ContainerStage::Ended(exit) if exit.code == 0),
-            Role::Sidecar => matches!(c, ContainerStage::Waiting | ContainerStage::Starting { .. } | ContainerStage::Skipped),
+            Role::Sidecar => {
+                matches!(c, ContainerStage::Waiting | ContainerStage::Starting { .. } | ContainerStage::Skipped)
+            }
             Role::Main => false,
         })
         .map(|(p, _)| p.name.as_str())
@@ -260,7 +270,10 @@ mod tests {
         };
         m.apply(Event::Exited { container: 0, exit });
         let now = status(&m);
-        assert_eq!((now.phase, now.summary.as_deref(), now.reason.as_deref()), (TaskPhase::Failed, Some("OOMKilled"), Some("OOMKilled")));
+        assert_eq!(
+            (now.phase, now.summary.as_deref(), now.reason.as_deref()),
+            (TaskPhase::Failed, Some("OOMKilled"), Some("OOMKilled"))
+        );
         assert_eq!(now.finish_time, Timestamp::from_second(9).ok().map(Time));
         let terminated = now.containers[0].state.terminated.clone().unwrap();
         assert_eq!((terminated.exit_code, terminated.signal), (137, Some(9)));

@@ -292,7 +292,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_adopted_task_is_not_said_to_start_again() {
-        let running = TaskStatus { phase: TaskPhase::Running, summary: Some("Running".into()), ..TaskStatus::default() };
+        let running =
+            TaskStatus { phase: TaskPhase::Running, summary: Some("Running".into()), ..TaskStatus::default() };
         let (sender, api, _handle) = start_told(report(TaskPhase::Starting), vec![], Some(running.clone()));
         tokio::time::sleep(Duration::from_secs(2)).await;
         sender.send_replace(Report { status: Some(running), ..Report::default() });

@@ -37,15 +37,30 @@ pub(super) async fn answer(server: &Server, found: Found, mut request: Request<I
         return text(StatusCode::BAD_REQUEST, "you must specify at least 1 command");
     }
     if found.is_over() {
-        return text(StatusCode::BAD_REQUEST, format!("container {:?} of task {}/{} does not run", found.container, found.namespace, found.task));
+        return text(
+            StatusCode::BAD_REQUEST,
+            format!("container {:?} of task {}/{} does not run", found.container, found.namespace, found.task),
+        );
     }
     let headers = request.headers();
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).cloned() else {
-        return text(StatusCode::BAD_REQUEST, "exec needs a websocket: Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Protocol");
+        return text(
+            StatusCode::BAD_REQUEST,
+            "exec needs a websocket: Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Protocol",
+        );
     };
-    let offered: Vec<&str> = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim).collect();
+    let offered: Vec<&str> = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
+        .collect();
     let Some(protocol) = PROTOCOLS.into_iter().find(|p| offered.contains(p)) else {
-        return text(StatusCode::BAD_REQUEST, format!("Sec-WebSocket-Protocol must be one of {}", PROTOCOLS.join(", ")));
+        return text(
+            StatusCode::BAD_REQUEST,
+            format!("Sec-WebSocket-Protocol must be one of {}", PROTOCOLS.join(", ")),
+        );
     };
     let spec = ExecSpec { argv, tty: query::switch(&pairs, "tty"), stdin: query::switch(&pairs, "stdin") };
     let session = server.runtime.exec(&found.id(), spec).await;

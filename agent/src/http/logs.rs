@@ -50,7 +50,12 @@ pub(super) fn answer(server: &Server, found: Found, query: &str) -> Response<Bod
     response
 }
 
-async fn send(dir: &std::path::Path, mut found: Found, wanted: Wanted, pieces: &mpsc::Sender<Result<Bytes, io::Error>>) -> io::Result<()> {
+async fn send(
+    dir: &std::path::Path,
+    mut found: Found,
+    wanted: Wanted,
+    pieces: &mpsc::Sender<Result<Bytes, io::Error>>,
+) -> io::Result<()> {
     let changes = if wanted.follow { watch(dir, &mut found).await } else { None };
     let (opened, options) = (dir.to_owned(), wanted.options);
     let mut merged = blocking(move || Ok(Merged::open(&opened, &options))).await?;
@@ -134,13 +139,16 @@ fn render(batch: &[Line], timestamps: bool) -> Vec<u8> {
 fn parse(query: &str, now: Timestamp) -> Result<Wanted, String> {
     let pairs = query::pairs(query);
     let number = |key: &str| -> Result<Option<u64>, String> {
-        query::value(&pairs, key).map(|v| v.parse().map_err(|_| format!("{key} {v:?} must be a whole number, 0 or more"))).transpose()
+        query::value(&pairs, key)
+            .map(|v| v.parse().map_err(|_| format!("{key} {v:?} must be a whole number, 0 or more")))
+            .transpose()
     };
     let mut since = number("sinceSeconds")?
         .map(|s| now.as_nanosecond().saturating_sub(i128::from(s) * 1_000_000_000))
         .and_then(|n| u64::try_from(n).ok());
     if let Some(time) = query::value(&pairs, "sinceTime") {
-        let time: Timestamp = time.parse().map_err(|_| format!("sinceTime {time:?} must be a time such as 2026-01-31T08:00:00Z"))?;
+        let time: Timestamp =
+            time.parse().map_err(|_| format!("sinceTime {time:?} must be a time such as 2026-01-31T08:00:00Z"))?;
         since = u64::try_from(time.as_nanosecond()).ok();
     }
     Ok(Wanted {

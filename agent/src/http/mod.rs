@@ -61,7 +61,12 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Serves until told to stop.
-pub(crate) async fn serve(server: Server, listener: std::net::TcpListener, tls: Arc<rustls::ServerConfig>, stop: CancellationToken) -> io::Result<()> {
+pub(crate) async fn serve(
+    server: Server,
+    listener: std::net::TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let acceptor = TlsAcceptor::from(tls);
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -174,14 +179,22 @@ impl Server {
 
     fn find(&self, namespace: &str, task: &str, container: &str) -> Result<Found, Box<Response<Body>>> {
         let refuse = |message: String| Box::new(text(StatusCode::NOT_FOUND, message));
-        let view = self.registry.get(namespace, task).ok_or_else(|| refuse(format!("task {namespace}/{task} is not on this node")))?;
+        let view = self
+            .registry
+            .get(namespace, task)
+            .ok_or_else(|| refuse(format!("task {namespace}/{task} is not on this node")))?;
         let spec = &view.task.spec.template;
         let names: Vec<&str> = spec.containers.iter().chain(&spec.init_containers).map(|c| c.name.as_str()).collect();
         // `-` and nothing mean the first one, so that the caller needs not know its name.
         let name = match container {
             "" | "-" => names.first().copied().unwrap_or_default().to_owned(),
             name if names.contains(&name) => name.to_owned(),
-            name => return Err(refuse(format!("task {namespace}/{task} has no container {name:?}: it has {}", names.join(", ")))),
+            name => {
+                return Err(refuse(format!(
+                    "task {namespace}/{task} has no container {name:?}: it has {}",
+                    names.join(", ")
+                )));
+            }
         };
         Ok(Found { view, namespace: namespace.to_owned(), task: task.to_owned(), container: name })
     }
@@ -215,6 +228,8 @@ impl Found {
 pub(crate) fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -20,7 +20,11 @@ impl Changes {
     /// When the directory is missing or the user's inotify instances are used up.
     pub fn watch(dir: &Path) -> io::Result<Self> {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&fd, dir, WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF)?;
+        inotify::add_watch(
+            &fd,
+            dir,
+            WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF,
+        )?;
         Ok(Self(fd::readable(fd)?))
     }
 

@@ -136,7 +136,8 @@ mod tests {
 
     #[test]
     fn the_machine_has_something_and_overrides_win() {
-        let overrides = BTreeMap::from([("cpu".to_owned(), Quantity::from("8")), ("gpu".to_owned(), Quantity::from("1"))]);
+        let overrides =
+            BTreeMap::from([("cpu".to_owned(), Quantity::from("8")), ("gpu".to_owned(), Quantity::from("1"))]);
         let (capacity, allocatable) = resources(Path::new("/"), &overrides);
         assert_eq!((capacity["cpu"].0.as_str(), allocatable["gpu"].0.as_str()), ("8", "1"));
         let memory = |list: &ResourceList| list["memory"].units().unwrap();

@@ -27,7 +27,8 @@ pub(super) async fn renew(client: &Client, node: &str) -> Result<(), Error> {
         Err(Error::Api(status)) if status.code == 404 => {}
         other => return other.map(drop),
     }
-    let lease: Lease = serde_json::from_value(json!({"metadata": {"name": node}, "spec": spec})).map_err(Error::SerdeError)?;
+    let lease: Lease =
+        serde_json::from_value(json!({"metadata": {"name": node}, "spec": spec})).map_err(Error::SerdeError)?;
     match api.create(&PostParams::default(), &lease).await {
         // Another life of this agent made it in the same moment.
         Err(Error::Api(status)) if status.code == 409 => Ok(()),

@@ -107,10 +107,17 @@ impl Registration {
 
     /// Whether the object says what we last wrote about readiness.
     fn is_ours(&self, node: &Node) -> bool {
-        node.status.as_ref().is_some_and(|s| is_true(&s.conditions, "Ready") && s.agent_endpoint == self.status.agent_endpoint)
+        node.status
+            .as_ref()
+            .is_some_and(|s| is_true(&s.conditions, "Ready") && s.agent_endpoint == self.status.agent_endpoint)
     }
 
-    async fn write(&mut self, client: &Client, exists: &mut bool, written: &mut Option<(NodeStatus, Instant)>) -> Result<(), Error> {
+    async fn write(
+        &mut self,
+        client: &Client,
+        exists: &mut bool,
+        written: &mut Option<(NodeStatus, Instant)>,
+    ) -> Result<(), Error> {
         let api: Api<Node> = Api::all(client.clone());
         if !*exists {
             self.ensure(&api).await?;
@@ -139,7 +146,10 @@ impl Registration {
         let Some(found) = api.get_opt(&self.name).await? else {
             let mut node = Node::new(&self.name, NodeSpec::default());
             node.metadata.labels = Some(labels);
-            return match api.create(&PostParams { field_manager: Some(COMPONENT.to_owned()), ..PostParams::default() }, &node).await {
+            return match api
+                .create(&PostParams { field_manager: Some(COMPONENT.to_owned()), ..PostParams::default() }, &node)
+                .await
+            {
                 Err(Error::Api(status)) if status.code == 409 => Ok(()),
                 other => other.map(drop),
             };
@@ -158,10 +168,15 @@ impl Registration {
         let all: &mut Vec<Condition> = &mut self.status.conditions;
         set_condition(all, condition("Ready", Some(true), "AgentReady", "the agent runs tasks", None, &now));
         let memory = facts::memory_is_short();
-        let (reason, message) = if memory { ("MemoryShort", "less than 5 % of the memory is available") } else { ("MemorySufficient", "") };
+        let (reason, message) =
+            if memory { ("MemoryShort", "less than 5 % of the memory is available") } else { ("MemorySufficient", "") };
         set_condition(all, condition("MemoryPressure", Some(memory), reason, message, None, &now));
         let disk = facts::disk_is_short(&self.data_dir);
-        let (reason, message) = if disk { ("DiskShort", "less than 5 % of the data directory's file system is free") } else { ("DiskSufficient", "") };
+        let (reason, message) = if disk {
+            ("DiskShort", "less than 5 % of the data directory's file system is free")
+        } else {
+            ("DiskSufficient", "")
+        };
         set_condition(all, condition("DiskPressure", Some(disk), reason, message, None, &now));
     }
 }

@@ -29,13 +29,19 @@ pub(super) async fn knock(request: &HttpRequest, address: &str) -> Result<(), St
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
-    let name = ServerName::try_from(request.host.clone().unwrap_or_else(|| "localhost".to_owned())).map_err(|e| e.to_string())?;
-    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
+    let name = ServerName::try_from(request.host.clone().unwrap_or_else(|| "localhost".to_owned()))
+        .map_err(|e| e.to_string())?;
+    let stream =
+        tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| e.to_string())?;
     get(request, stream).await
 }
 
-async fn get(request: &HttpRequest, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<(), String> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
+async fn get(
+    request: &HttpRequest,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<(), String> {
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     let connection = tokio::spawn(connection);
     // The connection ends with this try, also when the time is over and this future is dropped.
     let _guard = AbortOnDrop(connection.abort_handle());
@@ -44,7 +50,8 @@ async fn get(request: &HttpRequest, stream: impl AsyncRead + AsyncWrite + Send +
         builder = builder.header(name, value);
     }
     if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-        builder = builder.header("host", format!("{}:{}", request.host.as_deref().unwrap_or("localhost"), request.port));
+        builder =
+            builder.header("host", format!("{}:{}", request.host.as_deref().unwrap_or("localhost"), request.port));
     }
     let outgoing = builder.body(Empty::<Bytes>::new()).map_err(|e| e.to_string())?;
     let response = sender.send_request(outgoing).await.map_err(|e| e.to_string())?;
@@ -84,11 +91,21 @@ impl ServerCertVerifier for AnyCertificate {
         Ok(ServerCertVerified::assertion())
     }
 
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         Ok(HandshakeSignatureValid::assertion())
     }
 
-    fn verify_tls13_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         Ok(HandshakeSignatureValid::assertion())
     }
 

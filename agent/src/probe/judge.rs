@@ -23,7 +23,9 @@ pub struct Judge {
 impl Judge {
     /// With Kubernetes' defaults (1 success, 3 failures). `healthy` is what holds before anything is counted.
     pub fn new(success_threshold: Option<i32>, failure_threshold: Option<i32>, healthy: bool) -> Self {
-        let threshold = |value: Option<i32>, default| value.and_then(|v| u32::try_from(v).ok()).filter(|v| *v > 0).unwrap_or(default);
+        let threshold = |value: Option<i32>, default| {
+            value.and_then(|v| u32::try_from(v).ok()).filter(|v| *v > 0).unwrap_or(default)
+        };
         Self {
             success_threshold: threshold(success_threshold, 1),
             failure_threshold: threshold(failure_threshold, 3),

@@ -107,7 +107,13 @@ impl Prober {
 
     /// Probes until told to stop, or until nobody listens; a start-up probe ends with its first verdict, which is
     /// the answer.
-    pub async fn run(&self, kind: Kind, probe: &Probe, stop: &CancellationToken, words: &mpsc::Sender<Word>) -> Option<Turn> {
+    pub async fn run(
+        &self,
+        kind: Kind,
+        probe: &Probe,
+        stop: &CancellationToken,
+        words: &mpsc::Sender<Word>,
+    ) -> Option<Turn> {
         let target = match Target::of_probe(probe, &self.task, &self.container) {
             Ok(target) => target,
             Err(message) => {
@@ -118,7 +124,8 @@ impl Prober {
         let timeout = seconds(probe.timeout_seconds, 1);
         let period = seconds(probe.period_seconds, 10);
         let mut judge = Judge::new(probe.success_threshold, probe.failure_threshold, kind == Kind::Liveness);
-        let mut next = Instant::now() + Duration::from_secs(u64::try_from(probe.initial_delay_seconds.unwrap_or(0)).unwrap_or(0));
+        let mut next =
+            Instant::now() + Duration::from_secs(u64::try_from(probe.initial_delay_seconds.unwrap_or(0)).unwrap_or(0));
         let mut counts_from = next + period;
         let mut quick = QUICK_RETRY.min(period);
         loop {
@@ -141,7 +148,11 @@ impl Prober {
                 counts_from = now + period;
                 quick = QUICK_RETRY.min(period);
             }
-            next = if kind != Kind::Liveness && judge.never_succeeded() && result.is_err() { now + quick } else { now + period };
+            next = if kind != Kind::Liveness && judge.never_succeeded() && result.is_err() {
+                now + quick
+            } else {
+                now + period
+            };
             let message = match &result {
                 Ok(()) => String::new(),
                 Err(message) => message.clone(),

@@ -99,7 +99,8 @@ fn http(get: &HTTPGetAction, task: &Task, container: &Container) -> Result<Targe
 /// it is on the node; 0 means the container's first one.
 fn port(wanted: &IntOrString, task: &Task, container: &Container) -> Result<u16, String> {
     let allotted = |index: usize| {
-        let own = |p: &&berth_types::AllocatedPort| p.container == container.name && usize::try_from(p.index) == Ok(index);
+        let own =
+            |p: &&berth_types::AllocatedPort| p.container == container.name && usize::try_from(p.index) == Ok(index);
         task.spec.allocated_ports.iter().find(own).map(|p| p.port)
     };
     let number = match wanted {

@@ -7,9 +7,7 @@ const LOOPBACK: &str = "127.0.0.1";
 
 /// Connects to the host, or else to the container itself.
 pub(super) async fn connect(host: Option<&str>, port: u16, address: &str) -> Result<TcpStream, String> {
-    let connect = async |host: &str| {
-        TcpStream::connect((host, port)).await.map_err(|e| format!("{host}:{port}: {e}"))
-    };
+    let connect = async |host: &str| TcpStream::connect((host, port)).await.map_err(|e| format!("{host}:{port}: {e}"));
     match host {
         Some(host) => connect(host).await,
         None => match connect(LOOPBACK).await {

@@ -59,10 +59,15 @@ async fn a_container_is_ready_soon_after_it_can_serve() {
 async fn liveness_fails_after_its_threshold_in_periods() {
     let fake = Fake::default();
     fake.answer_exec("check", 2, "broken");
-    let spec = probe(serde_json::json!({"exec": {"command": ["check"]}, "periodSeconds": 2, "failureThreshold": 3, "initialDelaySeconds": 1}));
+    let spec = probe(
+        serde_json::json!({"exec": {"command": ["check"]}, "periodSeconds": 2, "failureThreshold": 3, "initialDelaySeconds": 1}),
+    );
     let told = words(&fake, Kind::Liveness, spec, Duration::from_secs(6)).await;
     let verdicts: Vec<_> = told.iter().filter(|(_, w)| matches!(w, Word::Verdict { .. })).collect();
-    assert!(matches!(&verdicts[..], [(5000..5100, Word::Verdict { healthy: false, message, .. })] if message.contains("broken")), "{told:?}");
+    assert!(
+        matches!(&verdicts[..], [(5000..5100, Word::Verdict { healthy: false, message, .. })] if message.contains("broken")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -73,7 +78,10 @@ async fn quick_tries_do_not_count_against_start_up() {
     let told = words(&fake, Kind::Startup, spec, Duration::from_secs(60)).await;
     let misses = told.iter().filter(|(_, w)| matches!(w, Word::Miss { .. })).count();
     assert_eq!(misses, 3);
-    assert!(told.last().is_some_and(|(at, w)| *at >= 3000 && matches!(w, Word::Verdict { healthy: false, .. })), "{told:?}");
+    assert!(
+        told.last().is_some_and(|(at, w)| *at >= 3000 && matches!(w, Word::Verdict { healthy: false, .. })),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +95,9 @@ async fn an_http_probe_judges_by_the_answer_and_the_time() {
         while let Ok((mut stream, _)) = listener.accept().await {
             let _ = stream.read(&mut [0; 1024]).await;
             let status = if answer.load(Ordering::SeqCst) { "204 No Content" } else { "503 Service Unavailable" };
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes()).await;
+            let _ = stream
+                .write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").as_bytes())
+                .await;
         }
     });
     let prober = prober(&Fake::default()).await;

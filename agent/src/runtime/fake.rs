@@ -40,7 +40,17 @@ pub struct Fake(Arc<Mutex<Inner>>);
 impl Fake {
     /// Ends a container by itself.
     pub fn exit(&self, id: &str, code: i32) {
-        self.end(id, Exit { code, signal: None, reason: None, message: None, started_at: None, finished_at: Some(Timestamp::UNIX_EPOCH) });
+        self.end(
+            id,
+            Exit {
+                code,
+                signal: None,
+                reason: None,
+                message: None,
+                started_at: None,
+                finished_at: Some(Timestamp::UNIX_EPOCH),
+            },
+        );
     }
 
     /// Ends a container with all that is told of it.
@@ -140,7 +150,17 @@ impl Runtime for Fake {
         drop(inner);
         if !ignored {
             let finished_at = Some(Timestamp::UNIX_EPOCH);
-            self.end(id, Exit { code: 128 + signal, signal: Some(signal), reason: None, message: None, started_at: None, finished_at });
+            self.end(
+                id,
+                Exit {
+                    code: 128 + signal,
+                    signal: Some(signal),
+                    reason: None,
+                    message: None,
+                    started_at: None,
+                    finished_at,
+                },
+            );
         }
         Box::pin(async { Ok(()) })
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use berth_container::{Containerizer, ContainerSpec, Error, ExecProcess, ExitRecord, LaunchError, Running, State};
+use berth_container::{ContainerSpec, Containerizer, Error, ExecProcess, ExitRecord, LaunchError, Running, State};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Abilities, ExecSpec, Found, Input, Launched, Output, Runtime, RuntimeError, SESSION_QUEUE, Session, Usage};
+use super::{
+    Abilities, ExecSpec, Found, Input, Launched, Output, Runtime, RuntimeError, SESSION_QUEUE, Session, Usage,
+};
 use crate::fd;
 use crate::task::state::Exit;
 
@@ -42,7 +44,9 @@ impl Native {
     ) -> Result<T, RuntimeError> {
         let containerizer = self.containerizer.clone();
         let result = tokio::task::spawn_blocking(move || call(&containerizer)).await;
-        result.unwrap_or_else(|e| Err(RuntimeError::new("RuntimeError", format!("the runtime's call did not finish: {e}"))))
+        result.unwrap_or_else(|e| {
+            Err(RuntimeError::new("RuntimeError", format!("the runtime's call did not finish: {e}")))
+        })
     }
 }
 
@@ -271,7 +275,9 @@ fn launch_error(e: &LaunchError) -> RuntimeError {
         LaunchError::PermissionDenied { .. } => "PermissionDenied",
         LaunchError::InvalidSpec { .. } => "InvalidSpec",
         LaunchError::NotRunning { .. } => "NotRunning",
-        LaunchError::AlreadyExists { .. } | LaunchError::StartError { .. } | LaunchError::ShimFailed { .. } => "StartError",
+        LaunchError::AlreadyExists { .. } | LaunchError::StartError { .. } | LaunchError::ShimFailed { .. } => {
+            "StartError"
+        }
     };
     RuntimeError::new(reason, with_causes(e))
 }

@@ -74,7 +74,10 @@ impl Start {
         }
         let (record, same_boot) = {
             let ledger = self.ledger.lock();
-            (ledger.containers.get(&self.container.name).cloned().unwrap_or_default(), ledger.boot_id == self.ctx.boot_id)
+            (
+                ledger.containers.get(&self.container.name).cloned().unwrap_or_default(),
+                ledger.boot_id == self.ctx.boot_id,
+            )
         };
         if let Some(exit) = record.exit {
             return Some(Recovered::Over(exit));
@@ -91,7 +94,10 @@ impl Start {
             }
             // In the same boot the runtime knows all that was launched: this launch never happened.
             Ok(None) if record.launched || !ran => None,
-            Ok(None) => Some(Recovered::Over(Exit::lost("LauncherLost", "nothing is left of the container on the node: its exit code is not known"))),
+            Ok(None) => Some(Recovered::Over(Exit::lost(
+                "LauncherLost",
+                "nothing is left of the container on the node: its exit code is not known",
+            ))),
             Err(error) => {
                 tracing::warn!(container = id, %error, "the runtime could not tell of a container");
                 None
@@ -134,14 +140,23 @@ impl Start {
         let noted = self.ledger.lock().launching(&self.ctx.ledger_dir, &self.container.name);
         if let Err(error) = noted {
             // Without the note a crash could start it twice.
-            self.failed("LedgerFailed", &format!("could not write the task's ledger in {}: {error}", self.ctx.ledger_dir.display())).await;
+            self.failed(
+                "LedgerFailed",
+                &format!("could not write the task's ledger in {}: {error}", self.ctx.ledger_dir.display()),
+            )
+            .await;
             return false;
         }
         match self.ctx.runtime.launch(spec).await {
             Ok(launched) => {
                 self.ctx.metrics.launches.with_label_values(&["ok"]).inc();
                 self.ctx.metrics.launch_seconds.observe(begin.elapsed().as_secs_f64());
-                tracing::info!(task = self.task.metadata.name, container = self.container.name, pid = launched.pid, "container started");
+                tracing::info!(
+                    task = self.task.metadata.name,
+                    container = self.container.name,
+                    pid = launched.pid,
+                    "container started"
+                );
                 let adopted = launched.adopted.then(|| self.before());
                 let event = Event::Started { container: self.index, pid: launched.pid, at: launched.at, adopted };
                 self.send(event).await;
@@ -166,7 +181,13 @@ impl Start {
             let dir = self.dirs.logs(&self.container.name);
             exit.message = tokio::task::spawn_blocking(move || logs::last_words(&dir)).await.ok().flatten();
         }
-        tracing::info!(task = self.task.metadata.name, container = self.container.name, code = exit.code, reason = exit.reason, "container ended");
+        tracing::info!(
+            task = self.task.metadata.name,
+            container = self.container.name,
+            code = exit.code,
+            reason = exit.reason,
+            "container ended"
+        );
         let noted = self.ledger.lock().exited(&self.ctx.ledger_dir, &self.container.name, &exit);
         self.send(Event::Exited { container: self.index, exit }).await;
         match noted {
@@ -199,7 +220,14 @@ enum Recovered {
 
 /// Start-up probe first, then readiness and liveness side by side.
 /// `started`: the start-up probe succeeded in an earlier life of the agent.
-pub(super) async fn probe(ctx: Arc<Context>, prober: Prober, index: usize, started: bool, stop: CancellationToken, events: mpsc::Sender<Event>) {
+pub(super) async fn probe(
+    ctx: Arc<Context>,
+    prober: Prober,
+    index: usize,
+    started: bool,
+    stop: CancellationToken,
+    events: mpsc::Sender<Event>,
+) {
     let (words, mut queue) = mpsc::channel(WORD_QUEUE);
     let listen = async {
         while let Some(word) = queue.recv().await {
@@ -237,7 +265,8 @@ fn heard(ctx: &Context, prober: &Prober, index: usize, word: Word) -> Option<Eve
     let (kind, healthy, message) = match word {
         Word::Miss { kind, message } => {
             count(kind, "miss");
-            let text = format!("{} probe of container {} failed: {message}", capital(kind.name()), prober.container.name);
+            let text =
+                format!("{} probe of container {} failed: {message}", capital(kind.name()), prober.container.name);
             ctx.events.record(&prober.task, Level::Warning, "Unhealthy", text);
             return None;
         }
@@ -250,7 +279,11 @@ fn heard(ctx: &Context, prober: &Prober, index: usize, word: Word) -> Option<Eve
         (Kind::Liveness, true) => None,
         (Kind::Startup | Kind::Liveness, false) => {
             let reason = format!("{}ProbeFailed", capital(kind.name()));
-            Some(Event::Condemned { container: index, reason, message: format!("its {} probe failed: {message}", kind.name()) })
+            Some(Event::Condemned {
+                container: index,
+                reason,
+                message: format!("its {} probe failed: {message}", kind.name()),
+            })
         }
     }
 }
@@ -265,12 +298,19 @@ pub(super) async fn post_start(prober: Prober, index: usize, events: mpsc::Sende
     let Some(hook) = prober.container.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else { return };
     if let Err(error) = prober.hook(hook, POST_START_MAX).await {
         let message = format!("its postStart hook failed: {error}");
-        let _ = events.send(Event::Condemned { container: index, reason: "PostStartHookError".to_owned(), message }).await;
+        let _ =
+            events.send(Event::Condemned { container: index, reason: "PostStartHookError".to_owned(), message }).await;
     }
 }
 
 /// Runs the preStop hook; the stop goes on whatever it says.
-pub(super) async fn pre_stop(ctx: Arc<Context>, prober: Prober, index: usize, grace: Duration, events: mpsc::Sender<Event>) {
+pub(super) async fn pre_stop(
+    ctx: Arc<Context>,
+    prober: Prober,
+    index: usize,
+    grace: Duration,
+    events: mpsc::Sender<Event>,
+) {
     if let Some(hook) = prober.container.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref()) {
         if let Err(error) = prober.hook(hook, grace).await {
             ctx.events.record(&prober.task, Level::Warning, "FailedPreStopHook", error);
@@ -297,7 +337,13 @@ pub(super) async fn remove_containers(ctx: Arc<Context>, ids: Vec<String>) {
 }
 
 /// Removes all that is left of a task on the node.
-pub(super) async fn clean_up(ctx: Arc<Context>, ids: Vec<String>, dirs: Option<Directories>, uid: String, events: mpsc::Sender<Event>) {
+pub(super) async fn clean_up(
+    ctx: Arc<Context>,
+    ids: Vec<String>,
+    dirs: Option<Directories>,
+    uid: String,
+    events: mpsc::Sender<Event>,
+) {
     remove_containers(ctx.clone(), ids).await;
     let mut pause = RETRY_MIN;
     loop {
@@ -337,6 +383,7 @@ pub(super) fn signal_number(name: &str) -> Option<i32> {
         return (1..=64).contains(&number).then_some(number);
     }
     let short = name.strip_prefix("SIG").unwrap_or(name);
-    let known = [("HUP", 1), ("INT", 2), ("QUIT", 3), ("KILL", 9), ("USR1", 10), ("USR2", 12), ("TERM", 15), ("WINCH", 28)];
+    let known =
+        [("HUP", 1), ("INT", 2), ("QUIT", 3), ("KILL", 9), ("USR1", 10), ("USR2", 12), ("TERM", 15), ("WINCH", 28)];
     known.iter().find(|(n, _)| *n == short).map(|(_, number)| *number)
 }

@@ -244,7 +244,9 @@ impl Manager {
             tracing::error!("a task's worker ended by a panic; its containers are adopted when the agent is restarted");
             return;
         };
-        let Some(key) = self.slots.iter().find(|(_, slot)| slot.handle.uid == uid).map(|(key, _)| key.clone()) else { return };
+        let Some(key) = self.slots.iter().find(|(_, slot)| slot.handle.uid == uid).map(|(key, _)| key.clone()) else {
+            return;
+        };
         tracing::info!(namespace = key.0, task = key.1, "task released");
         self.registry.0.write().remove(&key);
         if let Some(Slot { next: Some(task), .. }) = self.slots.remove(&key) {
@@ -254,7 +256,10 @@ impl Manager {
 }
 
 fn key(task: &Task) -> Key {
-    (task.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()), task.metadata.name.clone().unwrap_or_default())
+    (
+        task.metadata.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        task.metadata.name.clone().unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]

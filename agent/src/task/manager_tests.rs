@@ -6,8 +6,8 @@ use futures::stream;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::super::hooks::launch::Settings;
 use super::super::hooks::NodeFacts;
+use super::super::hooks::launch::Settings;
 use super::super::hooks::sources::{Data, Reference, Source};
 use super::*;
 use crate::events::Recorder;

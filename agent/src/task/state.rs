@@ -224,7 +224,15 @@ impl Machine {
     /// A task that was not taken up yet.
     pub fn new(plan: Plan) -> Self {
         let containers = vec![ContainerStage::Waiting; plan.containers.len()];
-        Self { plan, stage: Stage::New, containers, deleted: false, grace_over: false, cleaning: false, released: false }
+        Self {
+            plan,
+            stage: Stage::New,
+            containers,
+            deleted: false,
+            grace_over: false,
+            cleaning: false,
+            released: false,
+        }
     }
 
     /// A task whose end was already told to the API server: only its removal is left.

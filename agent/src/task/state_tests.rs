@@ -62,7 +62,9 @@ fn a_failed_init_container_ends_the_task() {
     m.apply(Event::TakenUp);
     m.apply(started(0));
     m.apply(exited(0, 3));
-    assert!(matches!(m.stage(), Stage::Ended(Cause::Failed { container: 0, message, .. }) if message.contains("code 3")));
+    assert!(
+        matches!(m.stage(), Stage::Ended(Cause::Failed { container: 0, message, .. }) if message.contains("code 3"))
+    );
     assert_eq!(m.containers()[1], ContainerStage::Skipped);
 }
 
@@ -141,7 +143,9 @@ fn liveness_failure_names_itself() {
     m.apply(Event::Condemned { container: 0, reason, message: "3 in a row".to_owned() });
     m.apply(exited(0, 143));
     assert!(matches!(m.stage(), Stage::Ended(Cause::Failed { reason, .. }) if reason == "LivenessProbeFailed"));
-    assert!(matches!(&m.containers()[0], ContainerStage::Ended(e) if e.reason.as_deref() == Some("LivenessProbeFailed")));
+    assert!(
+        matches!(&m.containers()[0], ContainerStage::Ended(e) if e.reason.as_deref() == Some("LivenessProbeFailed"))
+    );
 }
 
 #[test]

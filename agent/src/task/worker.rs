@@ -263,7 +263,11 @@ impl Worker {
             Action::Start(index) => {
                 let Some(dirs) = self.dirs.clone() else {
                     let message = "the task's name or uid cannot be a directory's".to_owned();
-                    return self.send(Event::StartFailed { container: index, reason: "InvalidName".to_owned(), message });
+                    return self.send(Event::StartFailed {
+                        container: index,
+                        reason: "InvalidName".to_owned(),
+                        message,
+                    });
                 };
                 let cancel = CancellationToken::new();
                 self.starts.insert(index, cancel.clone());
@@ -284,7 +288,9 @@ impl Worker {
                     cancel.cancel();
                 }
             }
-            Action::PostStart(index) => self.spawn_job(jobs::post_start(self.prober(index), index, self.events.clone())),
+            Action::PostStart(index) => {
+                self.spawn_job(jobs::post_start(self.prober(index), index, self.events.clone()))
+            }
             Action::Probe(index) => {
                 let stop = CancellationToken::new();
                 self.probes.insert(index, stop.clone());
@@ -304,7 +310,8 @@ impl Worker {
             }
             Action::Terminate(index) => {
                 let lifecycle = self.container(index).lifecycle.as_ref();
-                let signal = lifecycle.and_then(|l| l.stop_signal.as_deref()).and_then(jobs::signal_number).unwrap_or(SIGTERM);
+                let signal =
+                    lifecycle.and_then(|l| l.stop_signal.as_deref()).and_then(jobs::signal_number).unwrap_or(SIGTERM);
                 let message = format!("Stopping container {}", self.container(index).name);
                 self.ctx.events.record(&self.task, Level::Normal, "Killing", message);
                 self.spawn_job(jobs::terminate(self.ctx.clone(), self.container_id(index), signal));
@@ -334,20 +341,38 @@ impl Worker {
                 tell(Level::Normal, "Started", format!("Started container {}", name(*container)));
             }
             Event::StartFailed { container, reason, message } if reason != jobs::ABANDONED => {
-                tell(Level::Warning, "Failed", format!("Container {} could not be started: {reason}: {message}", name(*container)));
+                tell(
+                    Level::Warning,
+                    "Failed",
+                    format!("Container {} could not be started: {reason}: {message}", name(*container)),
+                );
             }
             Event::Blocked { container, reason, message } => {
                 tell(Level::Warning, reason, format!("Container {} waits: {message}", name(*container)));
             }
-            Event::Exited { container, exit } if exit.code != 0 && !matches!(self.machine.stage(), Stage::Stopping(_)) => {
+            Event::Exited { container, exit }
+                if exit.code != 0 && !matches!(self.machine.stage(), Stage::Stopping(_)) =>
+            {
                 let reason = exit.reason.as_deref().filter(|r| *r == "OOMKilled").unwrap_or("Failed");
                 let why = exit.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-                tell(Level::Warning, reason, format!("Container {} exited with code {}{why}", name(*container), exit.code));
+                tell(
+                    Level::Warning,
+                    reason,
+                    format!("Container {} exited with code {}{why}", name(*container), exit.code),
+                );
             }
             Event::Condemned { container, reason, message } => {
-                tell(Level::Warning, "Unhealthy", format!("Container {} is stopped: {reason}: {message}", name(*container)));
+                tell(
+                    Level::Warning,
+                    "Unhealthy",
+                    format!("Container {} is stopped: {reason}: {message}", name(*container)),
+                );
             }
-            Event::DeadlinePassed => tell(Level::Warning, "DeadlineExceeded", "The task ran longer than activeDeadlineSeconds allows".to_owned()),
+            Event::DeadlinePassed => tell(
+                Level::Warning,
+                "DeadlineExceeded",
+                "The task ran longer than activeDeadlineSeconds allows".to_owned(),
+            ),
             _ => {}
         }
     }
@@ -411,9 +436,10 @@ pub fn plan(task: &Task) -> Plan {
         has_post_start: container.lifecycle.as_ref().is_some_and(|l| l.post_start.is_some()),
         has_pre_stop: container.lifecycle.as_ref().is_some_and(|l| l.pre_stop.is_some()),
     };
-    let init = spec.init_containers.iter().map(|c| {
-        one(c, if c.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init })
-    });
+    let init = spec
+        .init_containers
+        .iter()
+        .map(|c| one(c, if c.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init }));
     let grace = spec.termination_grace_period_seconds.and_then(|s| u64::try_from(s).ok()).map(Duration::from_secs);
     Plan {
         containers: init.chain(spec.containers.iter().map(|c| one(c, Role::Main))).collect(),

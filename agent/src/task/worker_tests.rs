@@ -46,7 +46,13 @@ struct Node {
 
 impl Node {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), fake: Fake::default(), api: Arc::default(), set: JoinSet::new(), boot: "boot-1" }
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            fake: Fake::default(),
+            api: Arc::default(),
+            set: JoinSet::new(),
+            boot: "boot-1",
+        }
     }
 
     fn context(&self) -> Arc<Context> {
@@ -190,7 +196,9 @@ async fn a_task_whose_end_was_told_is_never_started() {
 async fn a_task_without_any_trace_that_ran_is_lost() {
     let mut node = Node::new();
     let mut ran = one();
-    let container = serde_json::from_value(serde_json::json!({"name": "c", "containerID": "u.c", "state": {"running": {}}})).unwrap();
+    let container =
+        serde_json::from_value(serde_json::json!({"name": "c", "containerID": "u.c", "state": {"running": {}}}))
+            .unwrap();
     ran.status = Some(TaskStatus { phase: TaskPhase::Running, containers: vec![container], ..TaskStatus::default() });
     let end = until_phase(&node.start(&ran), TaskPhase::Failed).await;
     assert_eq!(end.reason.as_deref(), Some("LauncherLost"));
@@ -214,7 +222,8 @@ async fn a_missing_config_map_is_waited_for_and_said() {
 #[tokio::test(start_paused = true)]
 async fn a_task_that_waits_can_be_deleted() {
     let mut node = Node::new();
-    let spec = serde_json::json!({"containers": [{"name": "c", "shell": "x", "envFrom": [{"secretRef": {"name": "none"}}]}]});
+    let spec =
+        serde_json::json!({"containers": [{"name": "c", "shell": "x", "envFrom": [{"secretRef": {"name": "none"}}]}]});
     let waiting = task(spec);
     let handle = node.start(&waiting);
     tokio::time::sleep(Duration::from_secs(30)).await;
@@ -240,7 +249,14 @@ async fn out_of_memory_is_the_reason_and_the_log_is_the_message() {
     let mut node = Node::new();
     let handle = node.start(&one());
     until_phase(&handle, TaskPhase::Running).await;
-    let exit = Exit { code: 137, signal: Some(9), reason: Some("OOMKilled".into()), message: None, started_at: None, finished_at: None };
+    let exit = Exit {
+        code: 137,
+        signal: Some(9),
+        reason: Some("OOMKilled".into()),
+        message: None,
+        started_at: None,
+        finished_at: None,
+    };
     let logs = node.dir.path().join("sandboxes/shop/web-0/c");
     std::fs::create_dir_all(&logs).unwrap();
     std::fs::write(logs.join("stderr"), "allocating\n").unwrap();
@@ -273,7 +289,8 @@ async fn readiness_turns_the_condition() {
     assert!(!berth_types::condition::is_true(&running.conditions, "Ready"));
     node.fake.answer_exec("check", 0, "");
     let mut reports = handle.reports.clone();
-    let ready = reports.wait_for(|r| r.status.as_ref().is_some_and(|s| berth_types::condition::is_true(&s.conditions, "Ready")));
+    let ready = reports
+        .wait_for(|r| r.status.as_ref().is_some_and(|s| berth_types::condition::is_true(&s.conditions, "Ready")));
     tokio::time::timeout(Duration::from_secs(5), ready).await.unwrap().unwrap();
 }
 

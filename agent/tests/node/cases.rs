@@ -32,10 +32,16 @@ pub async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
     assert_eq!(lines, ["err", "out"]);
     assert_eq!(cluster.get(&format!("{logs}?tailLines=1")).await.1.lines().count(), 1);
     let stamped = cluster.get(&format!("{logs}?timestamps=true")).await.1;
-    assert!(stamped.lines().all(|l| l.split_once(' ').is_some_and(|(t, _)| t.parse::<berth_client::k8s_openapi::jiff::Timestamp>().is_ok())), "{stamped}");
+    assert!(
+        stamped.lines().all(|l| l
+            .split_once(' ')
+            .is_some_and(|(t, _)| t.parse::<berth_client::k8s_openapi::jiff::Timestamp>().is_ok())),
+        "{stamped}"
+    );
 
     let exec = "/v1/exec/default/hello/main?stdout=true&stderr=true";
-    let (out, result) = cluster.exec(&format!("{exec}&command=sh&command=-c&command=echo%20%24BERTH_TASK%3B%20exit%203"), b"").await;
+    let (out, result) =
+        cluster.exec(&format!("{exec}&command=sh&command=-c&command=echo%20%24BERTH_TASK%3B%20exit%203"), b"").await;
     assert_eq!(out, "hello\n");
     assert_eq!(result["details"]["causes"][0]["message"], "3");
     let (out, result) = cluster.exec(&format!("{exec}&stdin=true&command=cat"), b"through").await;
@@ -56,7 +62,8 @@ pub async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
     let begin = std::time::Instant::now();
     loop {
-        let reasons: Vec<String> = events.list(&Default::default()).await.unwrap().items.into_iter().filter_map(|e| e.reason).collect();
+        let reasons: Vec<String> =
+            events.list(&Default::default()).await.unwrap().items.into_iter().filter_map(|e| e.reason).collect();
         if ["Started", "Killing"].iter().all(|r| reasons.iter().any(|have| have == r)) {
             break;
         }
@@ -83,7 +90,11 @@ pub async fn an_agent_that_dies_loses_nothing() {
     let after = cluster.until_phase("stays", TaskPhase::Running).await;
     assert_eq!((before.containers[0].pid, before.start_time), (after.containers[0].pid, after.start_time));
     assert!(is_true(&after.conditions, "Ready"));
-    assert_eq!(version, cluster.tasks().get("stays").await.unwrap().metadata.resource_version, "nothing to say, nothing written");
+    assert_eq!(
+        version,
+        cluster.tasks().get("stays").await.unwrap().metadata.resource_version,
+        "nothing to say, nothing written"
+    );
     cluster.delete("stays").await;
     cluster.delete("ends").await;
     cluster.assert_clean().await;
@@ -98,7 +109,10 @@ pub async fn a_failure_has_its_code_its_reason_and_its_last_words() {
     assert!(failed.message.as_deref().unwrap().contains("exited with code 3"), "{failed:?}");
     assert_eq!(failed.containers[0].state.terminated.as_ref().unwrap().message.as_deref(), Some("no luck"));
     assert!(failed.containers[1].state.terminated.is_some(), "the other container was stopped");
-    assert!(cluster.get("/v1/logs/default/fails/main?follow=true").await.1.contains("no luck"), "logs stay until the task is deleted");
+    assert!(
+        cluster.get("/v1/logs/default/fails/main?follow=true").await.1.contains("no luck"),
+        "logs stay until the task is deleted"
+    );
     cluster.run("missing", json!({"containers": [{"name": "main", "command": ["/does/not/exist"]}]})).await;
     let missing = cluster.until_phase("missing", TaskPhase::Failed).await;
     assert_eq!(missing.reason.as_deref(), Some("CommandNotFound"));
@@ -114,7 +128,12 @@ pub async fn a_failure_has_its_code_its_reason_and_its_last_words() {
 pub async fn memory_over_the_limit_is_called_so() {
     let cluster = Cluster::start().await;
     let shell = "x=$(head -c 200000000 /dev/zero | tr '\\0' a); echo survived";
-    cluster.run("eats", json!({"containers": [{"name": "main", "shell": shell, "resources": {"limits": {"memory": "32Mi"}}}]})).await;
+    cluster
+        .run(
+            "eats",
+            json!({"containers": [{"name": "main", "shell": shell, "resources": {"limits": {"memory": "32Mi"}}}]}),
+        )
+        .await;
     let failed = cluster.until_phase("eats", TaskPhase::Failed).await;
     assert_eq!(failed.reason.as_deref(), Some("OOMKilled"), "{failed:?}");
     cluster.delete("eats").await;
@@ -125,7 +144,8 @@ pub async fn configuration_arrives_as_variables_and_files() {
     let cluster = Cluster::start().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), "default");
-    let secret = serde_json::from_value(json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}})).unwrap();
+    let secret =
+        serde_json::from_value(json!({"metadata": {"name": "s"}, "stringData": {"password": "hush"}})).unwrap();
     secrets.create(&PostParams::default(), &secret).await.unwrap();
     let spec = json!({
         "volumes": [{"name": "cfg", "configMap": {"name": "m"}}, {"name": "sec", "secret": {"secretName": "s"}}, {"name": "mem", "emptyDir": {"medium": "Memory"}}],
@@ -182,7 +202,12 @@ pub async fn a_cordon_survives_the_agent_and_a_settled_node_writes_nothing() {
     assert!(leases.get("n1").await.unwrap().spec.unwrap().renew_time.is_some());
     let cordon = json!({"spec": {"unschedulable": true}, "metadata": {"labels": {"zone": "a"}}});
     nodes.patch("n1", &PatchParams::default(), &Patch::Merge(cordon)).await.unwrap();
-    cluster.run("quiet", json!({"containers": [{"name": "main", "shell": "sleep 600"}], "terminationGracePeriodSeconds": 1})).await;
+    cluster
+        .run(
+            "quiet",
+            json!({"containers": [{"name": "main", "shell": "sleep 600"}], "terminationGracePeriodSeconds": 1}),
+        )
+        .await;
     cluster.until("quiet", "ready", |s| is_true(&s.conditions, "Ready")).await;
     let version = || async { cluster.tasks().get("quiet").await.unwrap().metadata.resource_version };
     let before = version().await;
@@ -216,5 +241,44 @@ pub async fn strangers_reach_health_only() {
     }
     assert_eq!(cluster.get("/v1/logs/default/x/main").await.0, 404);
     assert!(cluster.get("/metrics").await.1.contains("berth_agent_launch_seconds"));
+    cluster.end().await;
+}
+
+/// `node __bench`: from a task's creation to `Running` in the API, and 200 tasks started and removed.
+pub async fn bench() {
+    let cluster = Cluster::start().await;
+    let spec =
+        json!({"containers": [{"name": "main", "command": ["sleep", "600"]}], "terminationGracePeriodSeconds": 1});
+    let mut times = Vec::new();
+    for n in 0..50 {
+        let begin = std::time::Instant::now();
+        let name = format!("one-{n}");
+        cluster.run(&name, spec.clone()).await;
+        while cluster.tasks().get(&name).await.unwrap().status.is_none_or(|s| s.phase != TaskPhase::Running) {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        times.push(begin.elapsed());
+        cluster.delete(&name).await;
+    }
+    times.sort();
+    println!("create to Running: p50 {:?}, p90 {:?}, max {:?}", times[25], times[45], times[49]);
+    let begin = std::time::Instant::now();
+    for n in 0..200 {
+        cluster.run(&format!("many-{n}"), spec.clone()).await;
+    }
+    for n in 0..200 {
+        cluster.until_phase(&format!("many-{n}"), TaskPhase::Running).await;
+    }
+    println!("200 tasks running after {:?}", begin.elapsed());
+    let begin = std::time::Instant::now();
+    let client = &cluster;
+    futures::future::join_all((0..200).map(|n| async move { client.delete(&format!("many-{n}")).await })).await;
+    println!("200 tasks gone after {:?}", begin.elapsed());
+    cluster.assert_clean().await;
+    let metrics = cluster.get("/metrics").await.1;
+    metrics
+        .lines()
+        .filter(|l| l.starts_with("berth_agent_launch_seconds") || l.starts_with("berth_agent_tasks"))
+        .for_each(|l| println!("{l}"));
     cluster.end().await;
 }

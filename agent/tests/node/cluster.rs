@@ -52,7 +52,14 @@ impl Cluster {
         let api = ApiServer::open(berth_api::Config::default()).await.unwrap();
         let client = api.client(UserInfo::admin());
         let name = format!("t{}", std::process::id());
-        let mut cluster = Self { dir: tempfile::tempdir().unwrap(), client, agent: None, api, certificates: Certificates::new(), name };
+        let mut cluster = Self {
+            dir: tempfile::tempdir().unwrap(),
+            client,
+            agent: None,
+            api,
+            certificates: Certificates::new(),
+            name,
+        };
         cluster.start_agent().await;
         cluster
     }
@@ -133,7 +140,8 @@ impl Cluster {
     async fn get_as(&self, path: &str, identity: Option<&(String, String)>) -> (u16, String) {
         use http_body_util::{BodyExt, Empty};
         let stream = self.connect(identity).await;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let request = http::Request::get(path).header("host", "127.0.0.1").body(Empty::<bytes::Bytes>::new()).unwrap();
         let response = sender.send_request(request).await.unwrap();
@@ -142,18 +150,26 @@ impl Cluster {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    async fn connect(&self, identity: Option<&(String, String)>) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    async fn connect(
+        &self,
+        identity: Option<&(String, String)>,
+    ) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
         use rustls::pki_types::pem::PemObject;
         use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.certificates.ca.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
         let config = match identity {
             None => builder.with_no_client_auth(),
             Some((cert, key)) => {
                 let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
-                builder.with_client_auth_cert(vec![cert], PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap()).unwrap()
+                builder
+                    .with_client_auth_cert(vec![cert], PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
+                    .unwrap()
             }
         };
         let address = self.agent.as_ref().unwrap().local_addr();
@@ -190,7 +206,11 @@ impl Cluster {
     /// Nothing of any task is left on the node.
     pub async fn assert_clean(&self) {
         for path in ["data/sandboxes", "data/volumes", "data/tasks"] {
-            let left: Vec<_> = std::fs::read_dir(self.dir.path().join(path)).into_iter().flatten().map(|e| e.unwrap().path()).collect();
+            let left: Vec<_> = std::fs::read_dir(self.dir.path().join(path))
+                .into_iter()
+                .flatten()
+                .map(|e| e.unwrap().path())
+                .collect();
             assert!(left.is_empty(), "{left:?}");
         }
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -207,7 +227,9 @@ impl Cluster {
             cgroup_parent: format!("berth-agent-{}", self.name),
             shim: berth_container::Shim { exe: std::env::current_exe().unwrap(), args: vec!["__shim".to_owned()] },
         };
-        tokio::task::spawn_blocking(move || berth_container::Containerizer::new(config).unwrap().purge().unwrap()).await.unwrap();
+        tokio::task::spawn_blocking(move || berth_container::Containerizer::new(config).unwrap().purge().unwrap())
+            .await
+            .unwrap();
         self.api.stop();
     }
 }

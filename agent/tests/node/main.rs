@@ -43,12 +43,20 @@ fn main() {
         return;
     }
     if std::env::var_os("BERTH_LOG").is_some() {
-        tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_env("BERTH_LOG")).with_writer(std::io::stderr).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_env("BERTH_LOG"))
+            .with_writer(std::io::stderr)
+            .init();
+    }
+    if has("__bench") {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        return runtime.block_on(cases::bench());
     }
     let wanted: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
     let exact = has("--exact");
     for (name, run) in CASES {
-        let chosen = wanted.is_empty() || wanted.iter().any(|w| if exact { w.as_str() == *name } else { name.contains(w.as_str()) });
+        let chosen = wanted.is_empty()
+            || wanted.iter().any(|w| if exact { w.as_str() == *name } else { name.contains(w.as_str()) });
         if chosen {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(run());

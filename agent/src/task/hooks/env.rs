@@ -63,7 +63,10 @@ pub fn environment(
                 } else {
                     return Err(HookError::invalid(
                         "InvalidEnv",
-                        format!("variable {:?}: valueFrom needs fieldRef, resourceFieldRef, configMapKeyRef or secretKeyRef", variable.name),
+                        format!(
+                            "variable {:?}: valueFrom needs fieldRef, resourceFieldRef, configMapKeyRef or secretKeyRef",
+                            variable.name
+                        ),
                     ));
                 }
             }
@@ -75,10 +78,18 @@ pub fn environment(
     }
     let size: usize = env.iter().map(|(k, v)| k.len() + v.len() + 2).sum();
     if size > ENV_BYTES_MAX {
-        return Err(HookError::invalid("InvalidEnv", format!("the environment has {size} bytes, at most {ENV_BYTES_MAX} are allowed: mount large values as files")));
+        return Err(HookError::invalid(
+            "InvalidEnv",
+            format!(
+                "the environment has {size} bytes, at most {ENV_BYTES_MAX} are allowed: mount large values as files"
+            ),
+        ));
     }
     if let Some((name, _)) = env.iter().find(|(k, v)| k.is_empty() || k.contains(['=', '\0']) || v.contains('\0')) {
-        return Err(HookError::invalid("InvalidEnv", format!("variable {name:?} needs a name without '=' and a value without NUL bytes")));
+        return Err(HookError::invalid(
+            "InvalidEnv",
+            format!("variable {name:?} needs a name without '=' and a value without NUL bytes"),
+        ));
     }
     Ok(env)
 }
@@ -103,7 +114,10 @@ fn base(task: &Task, container: &Container, id: &str, node: &NodeFacts, sandbox:
         ("MESOS_CONTAINER_IP", node.address.clone()),
         ("MESOS_SLAVE_ID", node.machine_id.clone()),
         ("MESOS_AGENT_ENDPOINT", format!("{}:{}", node.address, node.agent_port)),
-        ("MESOS_ALLOCATION_ROLE", task.spec.template.role.clone().unwrap_or_else(|| berth_types::names::DEFAULT_ROLE.to_owned())),
+        (
+            "MESOS_ALLOCATION_ROLE",
+            task.spec.template.role.clone().unwrap_or_else(|| berth_types::names::DEFAULT_ROLE.to_owned()),
+        ),
         ("BERTH_TASK", name),
         ("BERTH_NAMESPACE", namespace),
         ("BERTH_CONTAINER", container.name.clone()),
@@ -150,7 +164,10 @@ fn is_variable_name(key: &str) -> bool {
 
 fn text(reference: &Reference, key: &str, bytes: &[u8]) -> Result<String, HookError> {
     String::from_utf8(bytes.to_vec()).map_err(|_| {
-        HookError::invalid("InvalidEnv", format!("key {key:?} of {} is not text: mount it as a file", reference.describe()))
+        HookError::invalid(
+            "InvalidEnv",
+            format!("key {key:?} of {} is not text: mount it as a file", reference.describe()),
+        )
     })
 }
 
@@ -226,7 +243,10 @@ mod tests {
             serde_json::json!({"name": "main", "env": [
                 {"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": optional}}}]})
         };
-        assert!(matches!(env_of(reference(false), &config()), Err(HookError::Waiting { reason: "SecretNotFound", .. })));
+        assert!(matches!(
+            env_of(reference(false), &config()),
+            Err(HookError::Waiting { reason: "SecretNotFound", .. })
+        ));
         assert!(!env_of(reference(true), &config()).unwrap().contains_key("X"));
         let key = serde_json::json!({"name": "main", "env": [
             {"name": "X", "valueFrom": {"configMapKeyRef": {"name": "cfg", "key": "none"}}}]});

@@ -48,12 +48,14 @@ pub fn resource(
     let spec = &task.spec.template;
     let container = match selector.container_name.as_deref().filter(|n| !n.is_empty()) {
         None => own,
-        Some(name) => spec
-            .containers
-            .iter()
-            .chain(&spec.init_containers)
-            .find(|c| c.name == name)
-            .ok_or_else(|| HookError::invalid(BAD_FIELD, format!("resourceFieldRef names container {name:?}, which the task does not have")))?,
+        Some(name) => {
+            spec.containers.iter().chain(&spec.init_containers).find(|c| c.name == name).ok_or_else(|| {
+                HookError::invalid(
+                    BAD_FIELD,
+                    format!("resourceFieldRef names container {name:?}, which the task does not have"),
+                )
+            })?
+        }
     };
     let (list, name) = match selector.resource.split_once('.') {
         Some(("limits", name)) => (&container.resources.limits, name),

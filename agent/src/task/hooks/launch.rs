@@ -50,8 +50,9 @@ pub fn container_spec(
     let uid = task.metadata.uid.as_deref().unwrap_or_default();
     let id = container_id(uid, &container.name);
     let user = security::user(task, container, settings.is_root)?;
-    dirs.make(user.as_ref())
-        .map_err(|e| HookError::invalid("SandboxFailed", format!("could not make the sandbox {}: {e}", dirs.sandbox.display())))?;
+    dirs.make(user.as_ref()).map_err(|e| {
+        HookError::invalid("SandboxFailed", format!("could not make the sandbox {}: {e}", dirs.sandbox.display()))
+    })?;
     let variables = env::environment(task, container, &id, &settings.node, &dirs.sandbox, sources)?;
     let argv = argv(container, |name| variables.get(name).map(String::as_str))?;
     let mut spec = ContainerSpec::new(id, argv, &dirs.sandbox);
@@ -69,7 +70,8 @@ pub fn container_spec(
         host_pid: template.host_pid == Some(true),
         host_ipc: template.host_ipc == Some(true),
     };
-    spec.log = Log { dir: dirs.logs(&container.name), max_bytes: settings.log_max_bytes, max_files: settings.log_max_files };
+    spec.log =
+        Log { dir: dirs.logs(&container.name), max_bytes: settings.log_max_bytes, max_files: settings.log_max_files };
     spec.labels = [
         ("namespace", task.metadata.namespace.clone().unwrap_or_default()),
         ("task", task.metadata.name.clone().unwrap_or_default()),
@@ -86,12 +88,17 @@ fn refuse_unsupported(task: &Task, container: &Container) -> Result<(), HookErro
     if let Some(image) = &container.image {
         return Err(HookError::invalid(
             "ImageNotSupported",
-            format!("image {image:?}: this node runs commands on its own files and cannot run images yet; remove `image` and give `shell` or `command`"),
+            format!(
+                "image {image:?}: this node runs commands on its own files and cannot run images yet; remove `image` and give `shell` or `command`"
+            ),
         ));
     }
     match task.spec.template.runtime.as_deref() {
         None | Some("" | "native") => Ok(()),
-        Some(other) => Err(HookError::invalid("RuntimeNotSupported", format!("runtime {other:?} is not offered by this node: it has native"))),
+        Some(other) => Err(HookError::invalid(
+            "RuntimeNotSupported",
+            format!("runtime {other:?} is not offered by this node: it has native"),
+        )),
     }
 }
 
@@ -108,7 +115,10 @@ fn argv<'a>(container: &Container, lookup: impl Fn(&str) -> Option<&'a str>) -> 
     if container.command.is_empty() {
         return Err(HookError::invalid(
             "NoCommand",
-            format!("container {:?} has nothing to run: give `shell` (a command line) or `command` (a program and its arguments)", container.name),
+            format!(
+                "container {:?} has nothing to run: give `shell` (a command line) or `command` (a program and its arguments)",
+                container.name
+            ),
         ));
     }
     Ok(container.command.iter().chain(&container.args).map(|a| expand(a, &lookup)).collect())
@@ -122,11 +132,14 @@ fn hostname(task: &Task) -> String {
 }
 
 fn limits(container: &Container) -> Result<Limits, HookError> {
-    let amount = |list: &ResourceList, name: &str, read: fn(&Quantity) -> Result<i64, berth_types::quantity::QuantityError>| {
-        let value = list.get(name).map(read).transpose();
-        let value = value.map_err(|e| HookError::invalid("InvalidResources", format!("container {:?}, {name}: {e}", container.name)))?;
-        Ok::<_, HookError>(value.and_then(|v| u64::try_from(v).ok()).filter(|v| *v > 0))
-    };
+    let amount =
+        |list: &ResourceList, name: &str, read: fn(&Quantity) -> Result<i64, berth_types::quantity::QuantityError>| {
+            let value = list.get(name).map(read).transpose();
+            let value = value.map_err(|e| {
+                HookError::invalid("InvalidResources", format!("container {:?}, {name}: {e}", container.name))
+            })?;
+            Ok::<_, HookError>(value.and_then(|v| u64::try_from(v).ok()).filter(|v| *v > 0))
+        };
     let resources = &container.resources;
     let cpu_milli_limit = amount(&resources.limits, "cpu", Quantity::milli)?;
     let memory_limit_bytes = amount(&resources.limits, "memory", Quantity::units)?;
@@ -156,9 +169,11 @@ mod tests {
 
     #[test]
     fn a_shell_line_is_run_by_the_shell_and_a_command_is_expanded() {
-        let spec = spec_of(serde_json::json!({"name": "c", "shell": "echo $PORT0", "args": ["$(BERTH_TASK)"]})).unwrap();
+        let spec =
+            spec_of(serde_json::json!({"name": "c", "shell": "echo $PORT0", "args": ["$(BERTH_TASK)"]})).unwrap();
         assert_eq!(spec.argv, ["/bin/sh", "-c", "echo $PORT0", "/bin/sh", "web-0"]);
-        let spec = spec_of(serde_json::json!({"name": "c", "command": ["run", "$(BERTH_TASK)"], "args": ["$$(X)"]})).unwrap();
+        let spec =
+            spec_of(serde_json::json!({"name": "c", "command": ["run", "$(BERTH_TASK)"], "args": ["$$(X)"]})).unwrap();
         assert_eq!(spec.argv, ["run", "web-0", "$(X)"]);
         assert_eq!((spec.id.as_str(), spec.hostname.as_deref()), ("u-1.c", Some("web-0")));
         assert!(spec.validate().is_ok());
@@ -167,13 +182,19 @@ mod tests {
     #[test]
     fn what_cannot_run_says_what_to_do() {
         let image = spec_of(serde_json::json!({"name": "c", "image": "nginx"})).unwrap_err();
-        assert!(matches!(&image, HookError::Invalid { reason: "ImageNotSupported", message } if message.contains("shell")));
-        assert!(matches!(spec_of(serde_json::json!({"name": "c"})), Err(HookError::Invalid { reason: "NoCommand", .. })));
+        assert!(
+            matches!(&image, HookError::Invalid { reason: "ImageNotSupported", message } if message.contains("shell"))
+        );
+        assert!(matches!(
+            spec_of(serde_json::json!({"name": "c"})),
+            Err(HookError::Invalid { reason: "NoCommand", .. })
+        ));
     }
 
     #[test]
     fn limits_are_numbers_of_the_kernel() {
-        let resources = serde_json::json!({"limits": {"cpu": "500m", "memory": "64Mi", "pids": 20}, "requests": {"cpu": "0.1"}});
+        let resources =
+            serde_json::json!({"limits": {"cpu": "500m", "memory": "64Mi", "pids": 20}, "requests": {"cpu": "0.1"}});
         let spec = spec_of(serde_json::json!({"name": "c", "shell": "x", "resources": resources})).unwrap();
         assert_eq!(spec.limits.cpu_milli_request, Some(100));
         assert_eq!(spec.limits.cpu_milli_limit, Some(500));

@@ -54,7 +54,8 @@ fn groups(all: &PodSecurityContext) -> Result<Vec<u32>, HookError> {
 }
 
 fn number(field: &str, id: i64) -> Result<u32, HookError> {
-    u32::try_from(id).map_err(|_| HookError::invalid(BAD_CONTEXT, format!("{field} {id} must be between 0 and {}", u32::MAX)))
+    u32::try_from(id)
+        .map_err(|_| HookError::invalid(BAD_CONTEXT, format!("{field} {id} must be between 0 and {}", u32::MAX)))
 }
 
 #[cfg(test)]

@@ -41,7 +41,8 @@ impl Reference {
 /// Where objects with keys come from.
 pub trait Source: Send + Sync + 'static {
     /// The object's data; `None` when there is no such object.
-    fn fetch<'a>(&'a self, namespace: &'a str, reference: &'a Reference) -> BoxFuture<'a, Result<Option<Data>, String>>;
+    fn fetch<'a>(&'a self, namespace: &'a str, reference: &'a Reference)
+    -> BoxFuture<'a, Result<Option<Data>, String>>;
 }
 
 /// The API server.
@@ -55,7 +56,11 @@ impl std::fmt::Debug for ApiSource {
 }
 
 impl Source for ApiSource {
-    fn fetch<'a>(&'a self, namespace: &'a str, reference: &'a Reference) -> BoxFuture<'a, Result<Option<Data>, String>> {
+    fn fetch<'a>(
+        &'a self,
+        namespace: &'a str,
+        reference: &'a Reference,
+    ) -> BoxFuture<'a, Result<Option<Data>, String>> {
         Box::pin(async move {
             match reference {
                 Reference::ConfigMap(name) => {
@@ -101,7 +106,10 @@ impl Sources {
             None if optional => Ok(None),
             None => Err(HookError::waiting(
                 reference.missing(),
-                format!("{} does not exist in namespace {namespace:?}: create it, or mark the reference optional", reference.describe()),
+                format!(
+                    "{} does not exist in namespace {namespace:?}: create it, or mark the reference optional",
+                    reference.describe()
+                ),
             )),
         }
     }

@@ -37,7 +37,10 @@ pub fn prepare(
     let mut mounts = Vec::new();
     for mount in &container.volume_mounts {
         let volume = task.spec.template.volumes.iter().find(|v| v.name == mount.name).ok_or_else(|| {
-            HookError::invalid(BAD_VOLUME, format!("container {:?} mounts volume {:?}, which the task does not have", container.name, mount.name))
+            HookError::invalid(
+                BAD_VOLUME,
+                format!("container {:?} mounts volume {:?}, which the task does not have", container.name, mount.name),
+            )
         })?;
         if !mount.mount_path.starts_with('/') {
             return Err(HookError::invalid(BAD_VOLUME, format!("mountPath {:?} must be absolute", mount.mount_path)));
@@ -82,7 +85,8 @@ fn source(
 ) -> Result<PathBuf, HookError> {
     let namespace = task.metadata.namespace.as_deref().unwrap_or("default");
     let failed = |error: io::Error| HookError::invalid(VOLUME_FAILED, format!("volume {:?}: {error}", volume.name));
-    let in_memory = volume.secret.is_some() || volume.empty_dir.as_ref().is_some_and(|e| e.medium.as_deref() == Some("Memory"));
+    let in_memory =
+        volume.secret.is_some() || volume.empty_dir.as_ref().is_some_and(|e| e.medium.as_deref() == Some("Memory"));
     let path = if in_memory { &dirs.memory } else { &dirs.volumes }.join(&volume.name);
     if let Some(host) = &volume.host_path {
         return host_path(host);
@@ -97,7 +101,9 @@ fn source(
         let data = sources.require(namespace, &reference, map.optional == Some(true))?;
         select(data, map.items.as_deref(), map.default_mode, &reference, map.optional == Some(true))?
     } else if let Some(secret) = &volume.secret {
-        let name = secret.secret_name.clone().ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("volume {:?} needs secret.secretName", volume.name)))?;
+        let name = secret.secret_name.clone().ok_or_else(|| {
+            HookError::invalid(BAD_VOLUME, format!("volume {:?} needs secret.secretName", volume.name))
+        })?;
         let reference = Reference::Secret(name);
         let data = sources.require(namespace, &reference, secret.optional == Some(true))?;
         select(data, secret.items.as_deref(), secret.default_mode, &reference, secret.optional == Some(true))?
@@ -107,13 +113,25 @@ fn source(
             let text = match (&item.field_ref, &item.resource_field_ref) {
                 (Some(selector), _) => fields::field(task, node, selector)?,
                 (None, Some(selector)) => fields::resource(task, node, container, selector)?,
-                (None, None) => return Err(HookError::invalid(BAD_VOLUME, format!("downwardAPI file {:?} needs fieldRef or resourceFieldRef", item.path))),
+                (None, None) => {
+                    return Err(HookError::invalid(
+                        BAD_VOLUME,
+                        format!("downwardAPI file {:?} needs fieldRef or resourceFieldRef", item.path),
+                    ));
+                }
             };
-            files.push(File { path: relative(&item.path)?, mode: mode(item.mode.or(downward.default_mode))?, bytes: text.into_bytes() });
+            files.push(File {
+                path: relative(&item.path)?,
+                mode: mode(item.mode.or(downward.default_mode))?,
+                bytes: text.into_bytes(),
+            });
         }
         files
     } else {
-        return Err(HookError::invalid(BAD_VOLUME, format!("volume {:?} needs one of emptyDir, hostPath, configMap, secret, downwardAPI", volume.name)));
+        return Err(HookError::invalid(
+            BAD_VOLUME,
+            format!("volume {:?} needs one of emptyDir, hostPath, configMap, secret, downwardAPI", volume.name),
+        ));
     };
     make_dir(&path, 0o755).map_err(failed)?;
     for file in &files {
@@ -135,7 +153,8 @@ impl File {
         if let Some(parent) = target.parent().filter(|p| *p != root) {
             make_dir(parent, 0o755)?;
         }
-        let beside = target.with_file_name(format!(".{}.new", target.file_name().unwrap_or_default().to_string_lossy()));
+        let beside =
+            target.with_file_name(format!(".{}.new", target.file_name().unwrap_or_default().to_string_lossy()));
         let _ = fs::remove_file(&beside);
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(&self.bytes)?;
@@ -165,9 +184,18 @@ fn select(
     let mut files = Vec::new();
     for item in items {
         match data.get(&item.key) {
-            Some(bytes) => files.push(File { path: relative(&item.path)?, mode: mode(item.mode.or(default_mode))?, bytes: bytes.clone() }),
+            Some(bytes) => files.push(File {
+                path: relative(&item.path)?,
+                mode: mode(item.mode.or(default_mode))?,
+                bytes: bytes.clone(),
+            }),
             None if optional => {}
-            None => return Err(HookError::waiting("KeyNotFound", format!("{} has no key {:?}", reference.describe(), item.key))),
+            None => {
+                return Err(HookError::waiting(
+                    "KeyNotFound",
+                    format!("{} has no key {:?}", reference.describe(), item.key),
+                ));
+            }
         }
     }
     Ok(files)
@@ -175,13 +203,19 @@ fn select(
 
 fn mode(mode: Option<i32>) -> Result<u32, HookError> {
     let mode = mode.unwrap_or(FILE_MODE);
-    u32::try_from(mode).ok().filter(|m| *m <= 0o777).ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("file mode {mode} must be between 0 and 0777 (511)")))
+    u32::try_from(mode)
+        .ok()
+        .filter(|m| *m <= 0o777)
+        .ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("file mode {mode} must be between 0 and 0777 (511)")))
 }
 
 /// A path that stays inside its volume.
 fn relative(path: &str) -> Result<PathBuf, HookError> {
-    let fine = !path.is_empty() && Path::new(path).components().all(|c| matches!(c, Component::Normal(_))) && !path.contains('\0');
-    fine.then(|| PathBuf::from(path)).ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("path {path:?} must be relative and without '..'")))
+    let fine = !path.is_empty()
+        && Path::new(path).components().all(|c| matches!(c, Component::Normal(_)))
+        && !path.contains('\0');
+    fine.then(|| PathBuf::from(path))
+        .ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("path {path:?} must be relative and without '..'")))
 }
 
 /// The mount's `subPath` inside the volume. Symbolic links on the way are refused: the container may have made them.
@@ -192,11 +226,16 @@ fn below(source: &Path, mount: &VolumeMount) -> Result<PathBuf, HookError> {
         path.push(component);
         match fs::symlink_metadata(&path) {
             Ok(meta) if meta.file_type().is_symlink() => {
-                return Err(HookError::invalid(BAD_VOLUME, format!("subPath {sub:?} of volume {:?} leads through a symbolic link", mount.name)));
+                return Err(HookError::invalid(
+                    BAD_VOLUME,
+                    format!("subPath {sub:?} of volume {:?} leads through a symbolic link", mount.name),
+                ));
             }
             Ok(_) => {}
             Err(_) => {
-                fs::create_dir(&path).map_err(|e| HookError::invalid(VOLUME_FAILED, format!("subPath {sub:?} of volume {:?}: {e}", mount.name)))?;
+                fs::create_dir(&path).map_err(|e| {
+                    HookError::invalid(VOLUME_FAILED, format!("subPath {sub:?} of volume {:?}: {e}", mount.name))
+                })?;
             }
         }
     }
@@ -206,7 +245,10 @@ fn below(source: &Path, mount: &VolumeMount) -> Result<PathBuf, HookError> {
 fn host_path(host: &HostPath) -> Result<PathBuf, HookError> {
     let path = PathBuf::from(&host.path);
     if !path.is_absolute() || path.components().any(|c| c == Component::ParentDir) {
-        return Err(HookError::invalid(BAD_VOLUME, format!("hostPath {:?} must be absolute and without '..'", host.path)));
+        return Err(HookError::invalid(
+            BAD_VOLUME,
+            format!("hostPath {:?} must be absolute and without '..'", host.path),
+        ));
     }
     let failed = |error: io::Error| HookError::invalid(VOLUME_FAILED, format!("hostPath {:?}: {error}", host.path));
     let kind = host.type_.as_deref().unwrap_or_default();
@@ -260,7 +302,8 @@ mod tests {
 
     impl Case {
         fn prepare(&self) -> Result<Vec<Mount>, HookError> {
-            let dirs = Directories::of(&self.task, &self.dir.path().join("data"), &self.dir.path().join("run")).unwrap();
+            let dirs =
+                Directories::of(&self.task, &self.dir.path().join("data"), &self.dir.path().join("run")).unwrap();
             let container = &self.task.spec.template.containers[0];
             prepare(&self.task, container, &NodeFacts::default(), &dirs, &self.sources, None)
         }
