@@ -25,8 +25,6 @@ pub(crate) struct Term {
     pub(crate) colour_out: bool,
     /// Colour on standard error.
     pub(crate) colour_err: bool,
-    /// Whether somebody looks at standard error.
-    pub(crate) err_is_terminal: bool,
 }
 
 impl Term {
@@ -36,13 +34,11 @@ impl Term {
         let barred = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
             || std::env::var_os("TERM").is_some_and(|v| v == "dumb");
         let colour = |terminal: bool| !barred && (terminal || forced);
-        let err_is_terminal = io::stderr().is_terminal();
         Self {
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
             colour_out: colour(io::stdout().is_terminal()),
-            colour_err: colour(err_is_terminal),
-            err_is_terminal,
+            colour_err: colour(io::stderr().is_terminal()),
         }
     }
 

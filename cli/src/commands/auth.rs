@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::shared::text;
 use crate::ctx::Ctx;
-use crate::failure::{Outcome, exit};
+use crate::failure::{Failure, Outcome, exit};
 use crate::output::table::Grid;
 
 /// Options of `auth`.
@@ -27,7 +27,11 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let session = ctx.session().await?;
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    let review = session.write(Method::POST, path, JSON, &body).await?.body;
+    let review = session.write(Method::POST, path, JSON, &body).await.map_err(|error| match error.code() {
+        404 => Failure::not_found("this server does not tell who you are (it serves no SelfSubjectReview)"),
+        _ => error.into(),
+    })?;
+    let review = review.body;
     let info = &review["status"]["userInfo"];
     let groups = info["groups"].as_array().into_iter().flatten().filter_map(|g| g.as_str());
     let mut grid = Grid::new(["attribute", "value"]);

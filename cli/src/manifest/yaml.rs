@@ -65,8 +65,17 @@ struct Frame {
     anchor: usize,
     items: Vec<Node>,
     entries: Vec<(String, usize, Node)>,
-    key: Option<(String, usize)>,
+    /// What `<<` names.
+    merges: Vec<Node>,
+    key: Option<Key>,
     is_map: bool,
+}
+
+/// A key whose value is still to come.
+enum Key {
+    Name(String, usize),
+    /// An unquoted `<<`.
+    Merge,
 }
 
 /// Reads all documents. Empty ones are left out.
@@ -106,14 +115,22 @@ impl Reader {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_ref().map(|t| t.to_string()).unwrap_or_default();
-                let value = scalar_value(&text, style, &tag)?;
+                // A key is the text that was written, also where a value would be a boolean or a number (`on:`, `y:`).
+                let is_key = self.stack.last().is_some_and(|f| f.is_map && f.key.is_none());
+                if is_key && text == "<<" && style == ScalarStyle::Plain {
+                    if let Some(frame) = self.stack.last_mut() {
+                        frame.key = Some(Key::Merge);
+                    }
+                    return Ok(());
+                }
+                let value = if is_key { Value::String(text.into_owned()) } else { scalar_value(&text, style, &tag)? };
                 self.put(Node { line, content: Content::Scalar(value) }, anchor, 1)
             }
             Event::SequenceStart(_, anchor, _) => self.open(line, anchor, false),
             Event::MappingStart(_, anchor, _) => self.open(line, anchor, true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(frame) = self.stack.pop() else { return Ok(()) };
-                let content = if frame.is_map { Content::Map(merged(frame.entries)?) } else { Content::List(frame.items) };
+                let content = if frame.is_map { Content::Map(merged(frame.entries, frame.merges)?) } else { Content::List(frame.items) };
                 self.put(Node { line: frame.line, content }, frame.anchor, 1)
             }
             Event::Alias(id) => {
@@ -135,7 +152,7 @@ impl Reader {
         if self.stack.last().is_some_and(|f| f.is_map && f.key.is_none()) {
             return Err("a key must be text, not a list or a map".to_owned());
         }
-        self.stack.push(Frame { line, anchor, items: vec![], entries: vec![], key: None, is_map });
+        self.stack.push(Frame { line, anchor, items: vec![], entries: vec![], merges: vec![], key: None, is_map });
         Ok(())
     }
 
@@ -156,11 +173,18 @@ impl Reader {
             frame.items.push(node);
             return Ok(());
         }
-        let Some((key, key_line)) = frame.key.take() else {
-            frame.key = Some((key_text(&node)?, node.line));
-            return Ok(());
+        let (key, key_line) = match frame.key.take() {
+            Some(Key::Name(key, line)) => (key, line),
+            Some(Key::Merge) => {
+                frame.merges.push(node);
+                return Ok(());
+            }
+            None => {
+                frame.key = Some(Key::Name(key_text(&node)?, node.line));
+                return Ok(());
+            }
         };
-        if key != "<<" && let Some((_, first, _)) = frame.entries.iter().find(|(k, _, _)| *k == key) {
+        if let Some((_, first, _)) = frame.entries.iter().find(|(k, _, _)| *k == key) {
             return Err(format!("key {key:?} is given twice (first on line {first})"));
         }
         frame.entries.push((key, key_line, node));
@@ -191,12 +215,8 @@ fn key_text(node: &Node) -> Result<String, String> {
 }
 
 /// Resolves `<<: *anchor`: keys of the map itself win, then earlier merges.
-fn merged(entries: Vec<(String, usize, Node)>) -> Result<Vec<(String, usize, Node)>, String> {
-    if !entries.iter().any(|(k, _, _)| k == "<<") {
-        return Ok(entries);
-    }
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(k, _, _)| k == "<<");
-    for (_, _, node) in merges {
+fn merged(mut own: Vec<(String, usize, Node)>, merges: Vec<Node>) -> Result<Vec<(String, usize, Node)>, String> {
+    for node in merges {
         let sources = match node.content {
             Content::List(items) => items,
             _ => vec![node],
@@ -247,6 +267,7 @@ mod tests {
             values("base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\n"),
             [json!({"base": {"x": 1, "y": 2}, "use": {"x": 1, "y": 3}})]
         );
+        assert_eq!(values("'<<': 1"), [json!({"<<": 1})]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use berth_client::{ClientError, Session};
 use serde_json::Value;
 
-use super::{Item, problem};
+use super::{Item, local, problem};
 use crate::commands::shared;
 use crate::failure::Outcome;
 use crate::manifest::Problem;
@@ -31,7 +31,10 @@ pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, pr
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error.into()),
         };
-        item.force |= answer.force;
+        if let Some(taken) = answer.taken {
+            item.force = true;
+            checked.remarks.push(format!("{}: takes over {taken}", item.title()));
+        }
         match answer.reply {
             Ok((object, warnings)) => {
                 for warning in warnings {
@@ -48,7 +51,7 @@ pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, pr
                 return Err(error.into());
             }
             Err(error) => {
-                problems.extend(problem::of(&item.document, &error));
+                problems.extend(local::complete(&item.document, problem::of(&item.document, &error)));
                 checked.replies.push(None);
             }
         }
@@ -59,20 +62,21 @@ pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, pr
 struct Answer {
     before: Result<Option<String>, ClientError>,
     reply: Result<(Value, Vec<String>), ClientError>,
-    force: bool,
+    /// Fields that our own verbs had set, and that the file takes back.
+    taken: Option<String>,
 }
 
 async fn ask(session: &Session, item: &Item, manager: &str) -> Answer {
     let path = item.resource.path(&item.namespace, item.document.name());
     let (live, mut reply) = futures::join!(session.get(&path), item.send(session, manager, true, item.force));
-    let mut force = false;
+    let mut taken = None;
     if let Err(error) = &reply
         && !item.force
-        && error.status().is_some_and(problem::only_own_verbs)
+        && let Some(status) = error.status().filter(|s| problem::only_own_verbs(s))
     {
-        force = true;
+        taken = Some(problem::taken_over(status));
         reply = item.send(session, manager, true, true).await;
     }
     let before = live.map(|o| o["metadata"]["resourceVersion"].as_str().map(ToOwned::to_owned));
-    Answer { before, reply: reply.map(|r| (r.body, r.warnings)), force }
+    Answer { before, reply: reply.map(|r| (r.body, r.warnings)), taken }
 }

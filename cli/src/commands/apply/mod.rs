@@ -2,6 +2,7 @@
 
 mod check;
 pub(crate) mod follow;
+pub(crate) mod local;
 pub(crate) mod problem;
 
 use std::collections::BTreeSet;

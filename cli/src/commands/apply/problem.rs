@@ -71,6 +71,15 @@ pub(crate) fn only_own_verbs(status: &Status) -> bool {
     !status.causes().is_empty() && causes.all(|c| c.reason == "FieldManagerConflict" && own(&c.message))
 }
 
+/// `spec.replicas (set by berth scale)`, for each field.
+pub(crate) fn taken_over(status: &Status) -> String {
+    let fields = status.causes().iter().map(|cause| {
+        let verb = manager(&cause.message).unwrap_or_default().replacen('-', " ", 1);
+        format!("{} (set by {verb})", cause.field.trim_start_matches('.'))
+    });
+    fields.collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +142,6 @@ mod tests {
         assert!(!only_own_verbs(other.status().unwrap()));
         let own = refusal("m", &[("FieldManagerConflict", ".spec.replicas", "conflict with \"berth-scale\" using berth.dev/v1")]);
         assert!(only_own_verbs(own.status().unwrap()));
+        assert_eq!(taken_over(own.status().unwrap()), "spec.replicas (set by berth scale)");
     }
 }

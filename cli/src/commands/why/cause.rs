@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::commands::shared::{condition, is_true, name, number, text};
 use crate::text::count;
 
-/// How a container ended, in words: `container web exited with code 3 (Error)`.
+/// How a container ended, in words: `container web exited with code 3`.
 pub(crate) fn ending(status: &Value) -> Option<String> {
     let ended = status["state"]["terminated"].as_object()?;
     let container = text(status, &["name"]);
@@ -23,7 +23,8 @@ pub(crate) fn ending(status: &Value) -> Option<String> {
         (_, Some(signal)) => format!("was ended by signal {signal}{}", signal_name(signal)),
         (_, None) => format!("exited with code {code}"),
     };
-    let word = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+    // `Error` says no more than the code or signal does.
+    let word = if matches!(reason, "" | "Error") { String::new() } else { format!(" ({reason})") };
     Some(format!("container {container} {how}{word}"))
 }
 
@@ -177,8 +178,8 @@ mod tests {
     #[test]
     fn endings_are_told_in_words() {
         let told = |task: &Value| failure(task).unwrap();
-        assert_eq!(told(&ended("Error", 3, None)), "failed: container web exited with code 3 (Error)");
-        assert_eq!(told(&ended("Error", 137, Some(9))), "failed: container web was ended by signal 9 (SIGKILL) (Error)");
+        assert_eq!(told(&ended("Error", 3, None)), "failed: container web exited with code 3");
+        assert_eq!(told(&ended("Error", 137, Some(9))), "failed: container web was ended by signal 9 (SIGKILL)");
         assert_eq!(told(&ended("OOMKilled", 137, Some(9))), "failed: container web was killed because it used more memory than its limit (OOMKilled)");
         assert_eq!(told(&ended("CommandNotFound", 127, None)), "failed: container web could not start: its command was not found (CommandNotFound)");
         assert_eq!(advice(&ended("OOMKilled", 137, None)).unwrap(), "raise resources.limits.memory of container web (now 64Mi), or make it use less");
@@ -190,7 +191,7 @@ mod tests {
             {"name": "side", "state": {"terminated": {"exitCode": 143, "reason": "Killed", "finishedAt": "2026-01-01T00:00:02Z"}}},
             {"name": "web", "state": {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-01-01T00:00:01Z"}}},
         ]}));
-        assert_eq!(failure(&both).unwrap(), "failed: container web exited with code 1 (Error)");
+        assert_eq!(failure(&both).unwrap(), "failed: container web exited with code 1");
     }
 
     #[test]

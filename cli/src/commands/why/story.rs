@@ -83,6 +83,7 @@ pub(crate) fn tell(evidence: &Evidence, resource: &Resource, flag: &str, now: Ti
     for ((task, container), lines) in &evidence.logs {
         story.logs.push((format!("Last lines of task/{task}, container {container}:"), lines.clone()));
     }
+    kept_log(&mut story, evidence);
     let skip = evidence.events.len().saturating_sub(EVENTS_SHOWN);
     story.events = evidence.events.iter().skip(skip).map(|e| events::one_line(e, now)).collect();
     story
@@ -163,8 +164,23 @@ fn chain(story: &mut Story, tasks: &[&Value], now: Timestamp) {
 fn detail(story: &mut Story, task: &Value, depth: usize) {
     for container in cause::failed_containers(task) {
         let message = text(container, &["state", "terminated", "message"]).trim();
-        if !message.is_empty() {
+        // Several lines are the end of the log, which has its own place.
+        if !message.is_empty() && !message.contains('\n') {
             story.because(depth, message);
+        }
+    }
+}
+
+/// The end of a failed container's log as its status kept it: for when the log itself is gone.
+fn kept_log(story: &mut Story, evidence: &Evidence) {
+    for task in std::iter::once(&evidence.object).chain(&evidence.tasks) {
+        for container in cause::failed_containers(task) {
+            let key = (name(task).to_owned(), text(container, &["name"]).to_owned());
+            let message = text(container, &["state", "terminated", "message"]).trim();
+            if message.contains('\n') && evidence.logs.is_empty() && story.logs.is_empty() {
+                let title = format!("Last lines of task/{}, container {} (kept in its status):", key.0, key.1);
+                story.logs.push((title, message.lines().map(harmless).collect()));
+            }
         }
     }
 }
@@ -198,7 +214,8 @@ fn task(object: &Value, title: &str, flag: &str, now: Timestamp) -> Story {
     story.because(0, format!("it {reason}{place}{ago}"));
     detail(&mut story, object, 1);
     let message = text(object, &["status", "message"]);
-    if !message.is_empty() && !story.because.iter().any(|(_, line)| line.contains(message)) {
+    let told = !cause::failed_containers(object).is_empty() || story.because.iter().any(|(_, line)| line.contains(message));
+    if !message.is_empty() && !told {
         story.because(1, message);
     }
     if phase == "Failed" && let Some(owner) = owner(object) {
@@ -348,7 +365,7 @@ Next:
             ..Evidence::default()
         };
         let text = tell(&evidence, kinds::ours("Service"), " -n x", now()).render(false);
-        assert!(text.starts_with("service/hello is ready: 0 of 0 instances are available\n  because an earlier instance was replaced: task/hello-0 failed: container web was ended by signal 9 (SIGKILL) (Error), 10s ago\n"), "{text}");
+        assert!(text.starts_with("service/hello is ready: 0 of 0 instances are available\n  because an earlier instance was replaced: task/hello-0 failed: container web was ended by signal 9 (SIGKILL), 10s ago\n"), "{text}");
     }
 
     #[test]
