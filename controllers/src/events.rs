@@ -156,6 +156,8 @@ async fn write(client: &Client, written: &mut HashMap<Key, Written>, record: Rec
                 written.insert(key, Written { count, last: record.at });
             }
         }
+        // Refused for what it says: nobody would ever see such an event, so this is a fault of ours.
+        Err(error) if error.is_refusal() => tracing::warn!(error = error.for_people(), "an event was refused"),
         Err(error) => tracing::debug!(%error, "an event was not written"),
     }
 }

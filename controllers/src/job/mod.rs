@@ -259,6 +259,10 @@ fn once_conditions(seen: &Seen, set: &mut impl FnMut(&str, bool, &str, String)) 
         }
         return;
     };
+    // Told together with the sums: a run that ended this very moment is counted by the next reconcile.
+    if run_view(run).counted_as.is_none() {
+        return;
+    }
     let status = run.status.clone().unwrap_or_default();
     let (reason, message) = (status.reason.unwrap_or_default(), status.message.unwrap_or_default());
     match status.phase {
