@@ -8,7 +8,7 @@ use super::resource::{LazySchema, Resource, Rules, ScalePaths, Storage};
 use super::strategy;
 
 /// The rows of a definition (as JSON), one for each served version.
-pub fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool) -> Vec<Resource> {
+pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool) -> Vec<Resource> {
     let spec = &crd["spec"];
     let names = &spec["names"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -64,13 +64,13 @@ pub fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool) -> Vec<Resou
 }
 
 /// The version that objects are stored in.
-pub fn storage_version(crd: &Value) -> Option<&str> {
+pub(crate) fn storage_version(crd: &Value) -> Option<&str> {
     let versions = crd["spec"]["versions"].as_array()?;
     versions.iter().find(|v| v["storage"] == true)?["name"].as_str()
 }
 
 /// The fields that the cache keeps an index of: the selectable ones of all versions.
-pub fn indexed_fields(crd: &Value) -> Vec<String> {
+pub(crate) fn indexed_fields(crd: &Value) -> Vec<String> {
     let mut fields: Vec<String> = crd["spec"]["versions"]
         .as_array()
         .into_iter()

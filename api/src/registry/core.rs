@@ -16,7 +16,7 @@ const EVENT_TTL: Duration = Duration::from_secs(3600);
 
 /// What sets one standard kind apart.
 #[derive(Debug)]
-pub struct CoreKind {
+pub(crate) struct CoreKind {
     pub group: &'static str,
     pub plural: &'static str,
     kind: &'static str,
@@ -31,7 +31,7 @@ pub struct CoreKind {
 }
 
 /// The standard kinds.
-pub fn kinds() -> Vec<CoreKind> {
+pub(crate) fn kinds() -> Vec<CoreKind> {
     vec![
         CoreKind {
             group: "",
@@ -145,7 +145,7 @@ pub fn kinds() -> Vec<CoreKind> {
 
 impl CoreKind {
     /// The row.
-    pub fn row(&self, storage: &Arc<Storage>) -> Resource {
+    pub(crate) fn row(&self, storage: &Arc<Storage>) -> Resource {
         let strategy = strategy::of(self.group, self.kind);
         Resource {
             group: self.group.to_owned(),

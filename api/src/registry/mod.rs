@@ -1,11 +1,11 @@
 //! The rows that are served, by group, version and plural. Read by every request without a lock;
 //! replaced as a whole when a definition comes or goes.
 
-pub mod builtin;
-pub mod core;
-pub mod crd;
-pub mod resource;
-pub mod strategy;
+pub(crate) mod builtin;
+pub(crate) mod core;
+pub(crate) mod crd;
+pub(crate) mod resource;
+pub(crate) mod strategy;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-pub use resource::{LazySchema, NameRule, Resource, Rules, ScalePaths, Storage};
+pub(crate) use resource::{NameRule, Resource, ScalePaths, Storage};
 
 /// The rows of one moment.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub(crate) struct Rows {
     /// Counts up with each change: what is derived from the rows is cached under this number.
     pub generation: u64,
     /// (group, version) → plural → row.
@@ -28,18 +28,18 @@ pub struct Rows {
 }
 
 impl Rows {
-    pub fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
+    pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
         // A borrowed tuple cannot be looked up in a map of owned ones; the few versions are walked instead.
         self.version(group, version)?.get(plural)
     }
 
     /// The rows of a group and version.
-    pub fn version(&self, group: &str, version: &str) -> Option<&BTreeMap<String, Arc<Resource>>> {
+    pub(crate) fn version(&self, group: &str, version: &str) -> Option<&BTreeMap<String, Arc<Resource>>> {
         self.by_version.iter().find(|((g, v), _)| g == group && v == version).map(|(_, rows)| rows)
     }
 
     /// The versions of every group, the best first, groups in discovery's order.
-    pub fn groups(&self) -> Vec<(String, Vec<String>)> {
+    pub(crate) fn groups(&self) -> Vec<(String, Vec<String>)> {
         let mut groups: Vec<(String, Vec<String>)> = Vec::new();
         for row in &self.ordered {
             match groups.iter_mut().find(|(g, _)| *g == row.group) {
@@ -100,14 +100,14 @@ fn version_rank(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
 
 /// The served rows.
 #[derive(Debug)]
-pub struct Registry {
+pub(crate) struct Registry {
     rows: ArcSwap<Rows>,
     generations: AtomicU64,
     change: Mutex<()>,
 }
 
 impl Registry {
-    pub fn new(rows: Vec<Resource>) -> Self {
+    pub(crate) fn new(rows: Vec<Resource>) -> Self {
         let rows = rows.into_iter().map(Arc::new).collect();
         Self {
             rows: ArcSwap::from_pointee(Rows::build(1, rows)),
@@ -117,16 +117,16 @@ impl Registry {
     }
 
     /// The rows of this moment.
-    pub fn rows(&self) -> arc_swap::Guard<Arc<Rows>> {
+    pub(crate) fn rows(&self) -> arc_swap::Guard<Arc<Rows>> {
         self.rows.load()
     }
 
-    pub fn snapshot(&self) -> Arc<Rows> {
+    pub(crate) fn snapshot(&self) -> Arc<Rows> {
         self.rows.load_full()
     }
 
     /// Replaces all rows of a group and plural by these (none: they are gone).
-    pub fn replace(&self, group: &str, plural: &str, new: Vec<Resource>) {
+    pub(crate) fn replace(&self, group: &str, plural: &str, new: Vec<Resource>) {
         let _one_at_a_time = self.change.lock();
         let mut rows: Vec<Arc<Resource>> = self
             .rows

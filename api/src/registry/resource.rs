@@ -16,7 +16,7 @@ use crate::status::Named;
 
 /// The JSON paths of a scale subresource, as pointers such as `/spec/replicas`.
 #[derive(Clone, Debug)]
-pub struct ScalePaths {
+pub(crate) struct ScalePaths {
     pub spec_replicas: String,
     pub status_replicas: String,
     pub label_selector: Option<String>,
@@ -24,7 +24,7 @@ pub struct ScalePaths {
 
 /// What names an object may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameRule {
+pub(crate) enum NameRule {
     /// A DNS subdomain of at most 253 characters.
     Subdomain,
     /// A DNS label of at most 63 characters.
@@ -35,7 +35,7 @@ pub enum NameRule {
 
 /// Where kinds differ in the rules of reading and writing. The default is that of custom resources.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub(crate) struct Rules {
     pub name: NameRule,
     /// The most characters of a name, where children's names are made from it.
     pub name_chars_max: usize,
@@ -57,7 +57,7 @@ pub struct Rules {
 
 impl Rules {
     /// The rules of custom resources, and of our own kinds.
-    pub const CUSTOM: Self = Self {
+    pub(crate) const CUSTOM: Self = Self {
         name: NameRule::Subdomain,
         name_chars_max: 253,
         generation: true,
@@ -70,12 +70,12 @@ impl Rules {
     };
 
     /// The rules of most core kinds.
-    pub const CORE: Self = Self { generation: false, unconditional_update: true, kind_optional: true, ..Self::CUSTOM };
+    pub(crate) const CORE: Self = Self { generation: false, unconditional_update: true, kind_optional: true, ..Self::CUSTOM };
 }
 
 /// Where objects are kept: shared by all versions of a kind.
 #[derive(Debug)]
-pub struct Storage {
+pub(crate) struct Storage {
     /// `/registry/{group or core}/{plural}/`
     pub prefix: String,
     /// `apiVersion` of the stored form.
@@ -85,7 +85,7 @@ pub struct Storage {
 
 /// One version of one kind.
 #[derive(Debug)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// Empty for the core group.
     pub group: String,
     pub version: String,
@@ -121,40 +121,40 @@ pub struct Resource {
 
 /// A schema that is made when it is first looked at: start-up does not wait for what nobody asks.
 #[derive(Debug)]
-pub struct LazySchema {
+pub(crate) struct LazySchema {
     value: OnceLock<Arc<Value>>,
     make: Option<fn() -> Value>,
 }
 
 impl LazySchema {
-    pub fn later(make: fn() -> Value) -> Self {
+    pub(crate) fn later(make: fn() -> Value) -> Self {
         Self { value: OnceLock::new(), make: Some(make) }
     }
 
-    pub fn ready(value: Value) -> Self {
+    pub(crate) fn ready(value: Value) -> Self {
         let cell = OnceLock::new();
         cell.get_or_init(|| Arc::new(value));
         Self { value: cell, make: None }
     }
 
-    pub fn get(&self) -> &Arc<Value> {
+    pub(crate) fn get(&self) -> &Arc<Value> {
         self.value.get_or_init(|| Arc::new(self.make.map_or(Value::Bool(true), |make| make())))
     }
 }
 
 impl Resource {
     /// `group/version`, or the version alone for the core group.
-    pub fn api_version(&self) -> String {
+    pub(crate) fn api_version(&self) -> String {
         api_version(&self.group, &self.version)
     }
 
     /// As errors name it.
-    pub fn named(&self) -> Named<'_> {
+    pub(crate) fn named(&self) -> Named<'_> {
         Named { group: &self.group, plural: &self.plural }
     }
 
     /// The compiled schema.
-    pub fn structural(&self) -> &Structural {
+    pub(crate) fn structural(&self) -> &Structural {
         self.compiled.get_or_init(|| {
             Structural::compile(self.schema.get()).unwrap_or_else(|errors| {
                 // Definitions are checked before they get a row, and a test compiles every built-in schema.
@@ -165,7 +165,7 @@ impl Resource {
     }
 
     /// The compiled printer columns.
-    pub fn columns(&self) -> &Columns {
+    pub(crate) fn columns(&self) -> &Columns {
         self.columns.get_or_init(|| {
             Columns::compile(&self.printer_columns).unwrap_or_else(|error| {
                 tracing::error!(kind = %self.kind, error, "printer columns do not compile; printing name and age");
@@ -175,21 +175,21 @@ impl Resource {
     }
 
     /// Whether reads give the stored bytes as they are.
-    pub fn is_stored_version(&self) -> bool {
+    pub(crate) fn is_stored_version(&self) -> bool {
         self.storage.api_version == self.api_version()
     }
 
     /// How strategic merge patches merge this kind's lists; `None` when they are not taken.
-    pub fn strategic(&self) -> Option<BuiltinLists> {
+    pub(crate) fn strategic(&self) -> Option<BuiltinLists> {
         self.built_in.then(|| BuiltinLists::of(&self.group, &self.kind)).flatten()
     }
 
-    pub fn supports(&self, verb: Verb) -> bool {
+    pub(crate) fn supports(&self, verb: Verb) -> bool {
         verb != Verb::DeleteCollection || self.rules.delete_collection
     }
 
     /// The verbs as discovery lists them.
-    pub fn verbs(&self) -> Vec<&'static str> {
+    pub(crate) fn verbs(&self) -> Vec<&'static str> {
         [
             Verb::Create,
             Verb::Delete,
@@ -207,7 +207,7 @@ impl Resource {
     }
 
     /// The store's key of an object.
-    pub fn key(&self, namespace: Option<&str>, name: &str) -> String {
+    pub(crate) fn key(&self, namespace: Option<&str>, name: &str) -> String {
         match namespace {
             Some(ns) if self.namespaced => format!("{}{ns}/{name}", self.storage.prefix),
             _ => format!("{}{name}", self.storage.prefix),
@@ -215,7 +215,7 @@ impl Resource {
     }
 
     /// What the OpenAPI documents need to know.
-    pub fn kind_doc(&self) -> KindDoc {
+    pub(crate) fn kind_doc(&self) -> KindDoc {
         KindDoc {
             group: self.group.clone(),
             version: self.version.clone(),
@@ -234,12 +234,12 @@ impl Resource {
 }
 
 /// `group/version`, or the version alone for the core group.
-pub fn api_version(group: &str, version: &str) -> String {
+pub(crate) fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// The prefix that a kind's objects are stored under.
-pub fn storage_prefix(group: &str, plural: &str) -> String {
+pub(crate) fn storage_prefix(group: &str, plural: &str) -> String {
     let group = if group.is_empty() { "core" } else { group };
     format!("/registry/{group}/{plural}/")
 }

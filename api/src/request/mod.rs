@@ -11,7 +11,7 @@ pub(crate) use query::Query;
 
 /// What is done to a resource: also the authorization verb and the metrics label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verb {
+pub(crate) enum Verb {
     Get,
     List,
     Watch,
@@ -23,7 +23,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "get",
             Self::List => "list",
@@ -37,7 +37,7 @@ impl Verb {
     }
 
     /// The verb of a method on a resource path, or `None` when the method is none of ours.
-    pub fn of(method: &http::Method, path: &ResourcePath, watch: bool) -> Option<Self> {
+    pub(crate) fn of(method: &http::Method, path: &ResourcePath, watch: bool) -> Option<Self> {
         let named = path.name.is_some();
         Some(match method.as_str() {
             "GET" | "HEAD" if named => Self::Get,

@@ -15,7 +15,7 @@ pub(crate) enum Target {
 
 /// A path that points at a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ResourcePath {
+pub(crate) struct ResourcePath {
     /// Empty for the core group.
     pub group: String,
     pub version: String,

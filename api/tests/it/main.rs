@@ -1,5 +1,18 @@
-#![recursion_limit = "256"]
 //! The API server from the outside: in process over a store in memory, and over TLS.
+#![recursion_limit = "256"]
 
+mod apply;
+mod auth;
+mod bad_input;
+mod controller;
 mod crud;
+mod delete;
+mod documents;
+mod list;
+mod patch;
+mod status_scale;
 mod support;
+mod tls;
+mod types;
+mod validation;
+mod watch;

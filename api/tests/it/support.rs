@@ -244,3 +244,18 @@ impl Lines {
         found
     }
 }
+
+impl Lines {
+    /// The next event, or `None` when the body ends.
+    pub(crate) async fn next_or_end(&mut self) -> Option<Value> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).expect("a line is JSON"));
+            }
+            let frame = tokio::time::timeout(std::time::Duration::from_secs(20), self.body.frame()).await;
+            let frame = frame.expect("a watch ends in time")?.expect("bodies never fail");
+            self.buffer.extend_from_slice(frame.data_ref().expect("no trailers"));
+        }
+    }
+}

@@ -10,7 +10,7 @@ use super::FINALIZER_CLEANUP;
 use crate::write::meta::{is_dns_label, is_dns_subdomain};
 
 /// Fills in the names that can be derived, the conversion, and the finalizer that waits for the objects.
-pub fn prepare_create(object: &mut Value) {
+pub(crate) fn prepare_create(object: &mut Value) {
     default_names(object);
     let versions: Vec<Value> = storage_version(object).into_iter().map(Value::from).collect();
     let root = &mut *object;
@@ -24,7 +24,7 @@ pub fn prepare_create(object: &mut Value) {
 }
 
 /// Fills in the names again, and notes a new storage version.
-pub fn prepare_update(new: &mut Value, _old: &Value) {
+pub(crate) fn prepare_update(new: &mut Value, _old: &Value) {
     default_names(new);
     if let Some(version) = storage_version(new)
         && let Some(stored) = new["status"]["storedVersions"].as_array_mut()
@@ -55,7 +55,7 @@ fn storage_version(object: &Value) -> Option<String> {
 }
 
 /// Finds everything that is wrong with a definition.
-pub fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let spec = &new["spec"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (group, plural) = (text(&spec["group"]), text(&spec["names"]["plural"]));

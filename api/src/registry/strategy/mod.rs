@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// The special rules of a kind. Every function is pure and quick.
 #[derive(Debug)]
-pub struct Strategy {
+pub(crate) struct Strategy {
     /// The most characters of a name.
     pub name_chars_max: usize,
     /// Subresources besides status and scale, with their verbs.
@@ -37,7 +37,7 @@ pub struct Strategy {
 }
 
 /// Nothing is special.
-pub static CUSTOM: Strategy = Strategy {
+pub(crate) static CUSTOM: Strategy = Strategy {
     name_chars_max: 253,
     subresources: &[],
     prepare_create: |_| {},
@@ -120,7 +120,7 @@ static ROLE: Strategy = Strategy {
 const OWNER_NAME_CHARS_MAX: usize = 50;
 
 /// The strategy of a kind that ships with the binary.
-pub fn of(group: &str, kind: &str) -> &'static Strategy {
+pub(crate) fn of(group: &str, kind: &str) -> &'static Strategy {
     match (group, kind) {
         (berth_types::GROUP, "Service") => &SERVICE,
         (berth_types::GROUP, "Job") => &JOB,
