@@ -32,7 +32,9 @@ pub(crate) struct Rule {
 pub(crate) enum Test {
     Unique,
     Cluster(Option<String>),
-    GroupBy { values_min: usize },
+    GroupBy {
+        values_min: usize,
+    },
     Like(Regex),
     Unlike(Regex),
     MaxPer(u32),
@@ -79,20 +81,29 @@ impl Rule {
         let (word, test) = match operator {
             Operator::Unique => ("UNIQUE", Test::Unique),
             Operator::Cluster => ("CLUSTER", Test::Cluster(value.map(str::to_owned))),
-            Operator::GroupBy => ("GROUP_BY", match value.map_or(Ok(0), str::parse) {
-                Ok(values_min) => Test::GroupBy { values_min },
-                Err(_) => Test::Wrong("the value must be a whole number".to_owned()),
-            }),
+            Operator::GroupBy => (
+                "GROUP_BY",
+                match value.map_or(Ok(0), str::parse) {
+                    Ok(values_min) => Test::GroupBy { values_min },
+                    Err(_) => Test::Wrong("the value must be a whole number".to_owned()),
+                },
+            ),
             Operator::Like => ("LIKE", expression(value, Test::Like)),
             Operator::Unlike => ("UNLIKE", expression(value, Test::Unlike)),
-            Operator::MaxPer => ("MAX_PER", match value.unwrap_or("").parse() {
-                Ok(most) => Test::MaxPer(most),
-                Err(_) => Test::Wrong("the value must be a whole number".to_owned()),
-            }),
-            Operator::Is => ("IS", match value {
-                Some(value) => Test::Is(value.to_owned()),
-                None => Test::Wrong("a value is needed".to_owned()),
-            }),
+            Operator::MaxPer => (
+                "MAX_PER",
+                match value.unwrap_or("").parse() {
+                    Ok(most) => Test::MaxPer(most),
+                    Err(_) => Test::Wrong("the value must be a whole number".to_owned()),
+                },
+            ),
+            Operator::Is => (
+                "IS",
+                match value {
+                    Some(value) => Test::Is(value.to_owned()),
+                    None => Test::Wrong("a value is needed".to_owned()),
+                },
+            ),
         };
         let text = format!("{field} {word}{}{}", if value.is_some() { " " } else { "" }, value.unwrap_or(""));
         Self { field: field.clone(), test, text }

@@ -73,7 +73,9 @@ impl fmt::Display for Reason {
                 Ok(())
             }
             Self::PortTaken(port, Protocol::Tcp) => write!(f, "port {port} taken"),
-            Self::PortTaken(port, protocol) => write!(f, "port {port}/{} taken", format!("{protocol:?}").to_lowercase()),
+            Self::PortTaken(port, protocol) => {
+                write!(f, "port {port}/{} taken", format!("{protocol:?}").to_lowercase())
+            }
             Self::PortTwice(port) => write!(f, "port {port} is asked for twice by the task itself"),
             Self::PortsShort(count) => write!(f, "free ports short by {count}"),
         }
@@ -127,7 +129,11 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(role) = &self.role {
             f.write_str(role)?;
-            return if self.fitting > 0 { write!(f, " ({} of {} nodes fit)", self.fitting, self.nodes) } else { Ok(()) };
+            return if self.fitting > 0 {
+                write!(f, " ({} of {} nodes fit)", self.fitting, self.nodes)
+            } else {
+                Ok(())
+            };
         }
         if self.nodes == 0 {
             return f.write_str("there are no nodes");

@@ -95,9 +95,8 @@ impl Cluster {
             let failed = run.place_all(waiting);
             let is_stuck = run.decisions.len() == placed_before;
             // GROUP_BY may let a group on when another one of the same owner has moved: ask again while that helps.
-            let (open, closed): (Vec<_>, Vec<_>) = failed.into_iter().partition(|(_, why)| {
-                !is_stuck && why.role.is_none() && why.fitting > 0
-            });
+            let (open, closed): (Vec<_>, Vec<_>) =
+                failed.into_iter().partition(|(_, why)| !is_stuck && why.role.is_none() && why.fitting > 0);
             for (group, why) in closed {
                 run.give_up(&group, &Arc::new(why));
             }
@@ -148,7 +147,9 @@ impl Run<'_> {
             let Some(group) = line.front_mut() else { continue };
             if self.place_one(group) {
                 served += 1;
-            } else if let Some(mut group) = line.pop_front() && !group.tasks.is_empty() {
+            } else if let Some(mut group) = line.pop_front()
+                && !group.tasks.is_empty()
+            {
                 // The heaps go: one live group a role is what bounds the memory of a run.
                 group.heaps = None;
                 failed.push(group);

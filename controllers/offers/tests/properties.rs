@@ -213,8 +213,7 @@ fn tasks_of_one_owner_spread_over_nodes_and_then_over_the_emptiest() {
         ..Shape::default()
     };
     let shape = Arc::new(shape);
-    let pending: Vec<_> =
-        (0..4).map(|i| Pending { task: format!("t{i}"), order: i, shape: shape.clone() }).collect();
+    let pending: Vec<_> = (0..4).map(|i| Pending { task: format!("t{i}"), order: i, shape: shape.clone() }).collect();
     let nodes: Vec<String> = book
         .place(&pending, 0)
         .into_iter()
@@ -232,10 +231,6 @@ fn an_explanation_counts_each_node_once() {
     book.set_node(node(0, 500, 1 << 40, 0, 0, false));
     book.set_node(node(1, 100, 1 << 40, 0, 0, false));
     book.set_node(node(2, 4000, 1 << 40, 0, 0, true));
-    let shape = Shape {
-        role: "default".into(),
-        requests: Resources::from_milli([("cpu", 1000)]),
-        ..Shape::default()
-    };
+    let shape = Shape { role: "default".into(), requests: Resources::from_milli([("cpu", 1000)]), ..Shape::default() };
     assert_eq!(book.explain(&Arc::new(shape)).to_string(), "0 of 3 nodes fit: 2: cpu short by 500m; 1: cordoned");
 }

@@ -8,10 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use parking_lot::{Mutex, RwLock};
 use serde_json::json;
 
+use super::MANAGER;
 use super::graph::{FINALIZER_FOREGROUND, FINALIZER_ORPHAN, Graph, Stage, Task, Thing, Uid};
 use super::kinds::Served;
 use super::requests::{self, Policy};
-use super::MANAGER;
 use crate::driver::{Context, Error, Key, Row};
 use crate::events::EventType;
 
@@ -100,9 +100,7 @@ impl Collector {
         };
         match verdict(standings, &meta, has_dependents) {
             Verdict::Keep => Ok(()),
-            Verdict::Trim(left) => {
-                requests::change(client, &live.row, &meta, json!({ "ownerReferences": left })).await
-            }
+            Verdict::Trim(left) => requests::change(client, &live.row, &meta, json!({ "ownerReferences": left })).await,
             Verdict::Delete(Policy::Foreground) if is_circle => {
                 // One of its dependents waits for it to go: it must not wait in turn. It stops blocking its owners.
                 let mut free = meta.owner_references.clone().unwrap_or_default();

@@ -171,7 +171,11 @@ impl Graph {
 
     fn is_named_rightly(&self, dependent: &Uid, owner: &Uid) -> bool {
         let (Some(thing), Some(known)) = (self.things.get(dependent), self.things.get(owner)) else { return true };
-        thing.owners.iter().filter(|reference| *reference.uid == **owner).all(|reference| names(reference, thing, known))
+        thing
+            .owners
+            .iter()
+            .filter(|reference| *reference.uid == **owner)
+            .all(|reference| names(reference, thing, known))
     }
 
     fn unlink(&mut self, uid: &Uid, owners: &[OwnerReference]) {
@@ -247,7 +251,10 @@ mod tests {
         graph.put(&uid("b"), thing("b", &[owner("o", false)], Stage::Lives));
         let look = graph.put(&uid("o"), thing("o", &[], Stage::WaitsForDependents));
         assert_eq!(sorted(look), [uid("a"), uid("b"), uid("o")]);
-        assert_eq!((graph.task("o"), graph.task("a"), graph.task("b")), (Task::Nothing, Task::CheckOwners, Task::CheckOwners));
+        assert_eq!(
+            (graph.task("o"), graph.task("a"), graph.task("b")),
+            (Task::Nothing, Task::CheckOwners, Task::CheckOwners)
+        );
         assert_eq!(graph.remove("a"), [uid("o")]);
         assert_eq!(graph.task("o"), Task::EndForeground);
     }

@@ -33,7 +33,9 @@ impl Server {
                 }
                 let (code, body) = server.answer(&parts.method, &body);
                 let code = StatusCode::from_u16(code).unwrap();
-                Ok::<_, Infallible>(Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap())
+                Ok::<_, Infallible>(
+                    Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap(),
+                )
             }
         });
         Client::new(service, "default")

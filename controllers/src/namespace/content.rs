@@ -108,7 +108,8 @@ async fn delete(row: &Row, key: &Key, uid: Option<&str>, ctx: &Context) -> Resul
     if let Some(uid) = uid {
         options["preconditions"] = json!({ "uid": uid });
     }
-    match send(Method::DELETE, format!("{}{name}", api::path(row, &key.namespace)), Some(options), row, key, ctx).await {
+    match send(Method::DELETE, format!("{}{name}", api::path(row, &key.namespace)), Some(options), row, key, ctx).await
+    {
         Err(error) if error.is_not_found() || error.is_conflict() => Ok(()),
         other => other.map(drop),
     }

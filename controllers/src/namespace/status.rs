@@ -12,7 +12,8 @@ pub(super) fn conditions(old: &[NamespaceCondition], remains: &Remains, now: &Ti
     let Remains { discovery, failures, objects, finalizers } = remains;
     let objects_left = counted(objects, |name, count| format!("{name} has {count} resource instances"));
     let finalizers_left = counted(finalizers, |name, count| format!("{name} in {count} resource instances"));
-    let failed = (!failures.is_empty()).then(|| format!("Failed to delete all resource types: {}", failures.join("; ")));
+    let failed =
+        (!failures.is_empty()).then(|| format!("Failed to delete all resource types: {}", failures.join("; ")));
     [
         (
             "NamespaceDeletionDiscoveryFailure",

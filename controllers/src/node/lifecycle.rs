@@ -15,8 +15,8 @@ use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::plan::{self, Contact, Heard, NODE_UNREACHABLE, Patience, TaskStep};
 use super::MANAGER;
+use super::plan::{self, Contact, Heard, NODE_UNREACHABLE, Patience, TaskStep};
 use crate::driver::kind::BY_NODE;
 use crate::driver::{Context, Error, Key, Next, Reconciler, Watch};
 use crate::events::EventType;
@@ -180,7 +180,14 @@ async fn restore_tasks(node: &Key, ctx: &Context) -> Result<(), Error> {
     let lost: Vec<_> = tasks.filter_map(|task| plan::heard_task(&task).map(|was| (task, was))).collect();
     stream::iter(lost)
         .map(|(task, (phase, is_ready))| async move {
-            let ready = condition::condition("Ready", Some(is_ready), "NodeReachable", "", task.metadata.generation, &ctx.now_time());
+            let ready = condition::condition(
+                "Ready",
+                Some(is_ready),
+                "NodeReachable",
+                "",
+                task.metadata.generation,
+                &ctx.now_time(),
+            );
             let mut conditions = task.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
             condition::set_condition(&mut conditions, ready);
             let status = json!({
@@ -228,7 +235,14 @@ async fn tell_unknown(task: &Task, ctx: &Context) -> Result<(), Error> {
     let node = task.spec.node_name.as_deref().unwrap_or_default();
     let message = format!("node {node} is not heard of; the task may still run there");
     let mut conditions = task.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
-    let ready = condition::condition("Ready", Some(false), NODE_UNREACHABLE, &message, task.metadata.generation, &ctx.now_time());
+    let ready = condition::condition(
+        "Ready",
+        Some(false),
+        NODE_UNREACHABLE,
+        &message,
+        task.metadata.generation,
+        &ctx.now_time(),
+    );
     condition::set_condition(&mut conditions, ready);
     let status = json!({
         "phase": TaskPhase::Unknown,

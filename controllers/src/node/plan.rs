@@ -108,7 +108,14 @@ pub(crate) fn silent_ready(node: &Node, now: &Time) -> Option<Condition> {
     if old.is_some_and(|old| old.status == "Unknown") {
         return None;
     }
-    Some(condition::condition("Ready", None, NODE_UNREACHABLE, "the node's agent stopped renewing its Lease", None, now))
+    Some(condition::condition(
+        "Ready",
+        None,
+        NODE_UNREACHABLE,
+        "the node's agent stopped renewing its Lease",
+        None,
+        now,
+    ))
 }
 
 /// The node's Ready condition when it speaks again after a silence, or `None` when nobody had said otherwise. Its
@@ -272,7 +279,8 @@ mod tests {
         assert_eq!(heard_task(&lost), None);
         let status = lost.status.as_mut().unwrap();
         status.reason = Some(NODE_UNREACHABLE.to_owned());
-        status.containers = serde_json::from_value(json!([{"name": "c", "ready": true, "state": {"running": {}}}])).unwrap();
+        status.containers =
+            serde_json::from_value(json!([{"name": "c", "ready": true, "state": {"running": {}}}])).unwrap();
         assert_eq!(heard_task(&lost), Some((TaskPhase::Running, true)));
         lost.status.as_mut().unwrap().containers.clear();
         assert_eq!(heard_task(&lost), Some((TaskPhase::Starting, false)));

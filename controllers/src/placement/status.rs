@@ -17,8 +17,7 @@ pub(crate) fn unschedulable(task: &Task, why: &str, now: &Time) -> Option<Value>
         return None;
     }
     let since = old.filter(|old| old.status == "False").map_or(now, |old| &old.last_transition_time);
-    let condition =
-        condition::condition(SCHEDULED, Some(false), UNSCHEDULABLE, why, task.metadata.generation, since);
+    let condition = condition::condition(SCHEDULED, Some(false), UNSCHEDULABLE, why, task.metadata.generation, since);
     Some(json!({
         "phase": "Pending",
         "reason": UNSCHEDULABLE,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use berth_offers as offers;
 use berth_types::names::{DEFAULT_ROLE, LABEL_REVISION};
-use berth_types::{Container, ConstraintOperator, Node, ResourceList, Role, Task, condition};
+use berth_types::{ConstraintOperator, Container, Node, ResourceList, Role, Task, condition};
 use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Taint, Toleration};
 use offers::{Milli, Resources};
 
@@ -14,9 +14,10 @@ use crate::driver::store::controller_of;
 pub(crate) fn node(node: &Node) -> offers::Node {
     let status = node.status.clone().unwrap_or_default();
     let amounts = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
-    let ports = status.port_ranges.iter().filter_map(|range| {
-        Some((u16::try_from(range.begin).ok()?, u16::try_from(range.end).ok()?))
-    });
+    let ports = status
+        .port_ranges
+        .iter()
+        .filter_map(|range| Some((u16::try_from(range.begin).ok()?, u16::try_from(range.end).ok()?)));
     offers::Node {
         name: node.metadata.name.clone().unwrap_or_default(),
         // What an agent reports wrongly counts as nothing: tasks then say that it is short.

@@ -46,11 +46,22 @@ struct Changed {
 
 /// How a write ended.
 enum Done {
-    Binding { key: Key, decided: Assumed, result: Result<(), Unbound> },
+    Binding {
+        key: Key,
+        decided: Assumed,
+        result: Result<(), Unbound>,
+    },
     /// The task was read again after a failed binding; whether that worked.
-    Verified { key: Key, decided: Assumed, ok: bool },
+    Verified {
+        key: Key,
+        decided: Assumed,
+        ok: bool,
+    },
     /// A waiting task was told why; whether that was written.
-    Told { key: Key, ok: bool },
+    Told {
+        key: Key,
+        ok: bool,
+    },
     /// A placed task was told so.
     Status,
 }
@@ -284,9 +295,13 @@ impl Loop {
 async fn bind(ctx: Context, key: Key, decided: Assumed) -> Done {
     let task = ctx.store::<Task>().get(&key);
     let result = match task.as_deref().and_then(|task| binding::patch(task, &decided)) {
-        Some(patch) => ctx.patch::<Task>(&key, &patch).await.map(|_| {
-            tracing::info!(task = %key, node = decided.node, "task placed");
-        }).map_err(Unbound::Failed),
+        Some(patch) => ctx
+            .patch::<Task>(&key, &patch)
+            .await
+            .map(|_| {
+                tracing::info!(task = %key, node = decided.node, "task placed");
+            })
+            .map_err(Unbound::Failed),
         None => Err(Unbound::Changed),
     };
     Done::Binding { key, decided, result }

@@ -38,10 +38,11 @@ async fn in_the_background_what_has_no_owner_left_goes_and_the_rest_only_loses_t
     cluster.delete(&at("a"), "Background").await;
     cluster.until_gone(&at("child")).await;
     cluster.until_gone(&at("grandchild")).await;
-    let shared = cluster.until(&at("shared"), "trimmed", |map| {
-        map["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.len() == 1)
-    })
-    .await;
+    let shared = cluster
+        .until(&at("shared"), "trimmed", |map| {
+            map["metadata"]["ownerReferences"].as_array().is_some_and(|owners| owners.len() == 1)
+        })
+        .await;
     assert_eq!(shared["metadata"]["ownerReferences"][0]["name"], "b");
 }
 
@@ -91,14 +92,15 @@ async fn orphans_are_let_go_of() {
 #[tokio::test]
 async fn an_owner_of_another_namespace_or_uid_is_no_owner() {
     let cluster = Cluster::start(parts).await;
-    cluster.create("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}})).await;
+    cluster
+        .create("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}}))
+        .await;
     let far = cluster.create("/api/v1/namespaces/other/configmaps", map("far")).await;
     cluster.create(MAPS, owned("a", &[(&far, true)])).await;
     cluster.until_gone(&at("a")).await;
-    cluster.until(EVENTS, "recorded", |events| {
-        events.to_string().contains("does not exist in namespace \\\"default\\\"")
-    })
-    .await;
+    cluster
+        .until(EVENTS, "recorded", |events| events.to_string().contains("does not exist in namespace \\\"default\\\""))
+        .await;
     let mut near = cluster.create(MAPS, map("near")).await;
     near["metadata"]["uid"] = json!("11111111-2222-3333-4444-555555555555");
     cluster.create(MAPS, owned("b", &[(&near, true)])).await;
@@ -114,18 +116,22 @@ async fn kinds_that_appear_later_are_owners_and_an_unknown_kind_of_owner_deletes
         "metadata": {"name": "s", "uid": "11111111-2222-3333-4444-555555555555"},
     });
     cluster.create(MAPS, owned("kept", &[(&stranger, true)])).await;
-    cluster.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", json!({
-        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "widgets.demo.example.com"},
-        "spec": {
-            "group": "demo.example.com", "scope": "Namespaced",
-            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
-                "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-            }}}],
-        },
-    }))
-    .await;
+    cluster
+        .create(
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": "widgets.demo.example.com"},
+                "spec": {
+                    "group": "demo.example.com", "scope": "Namespaced",
+                    "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+                    "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {
+                        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+                    }}}],
+                },
+            }),
+        )
+        .await;
     let widgets = "/apis/demo.example.com/v1/namespaces/default/widgets";
     cluster.until("/apis/demo.example.com/v1", "served", |_| true).await;
     let widget = json!({"apiVersion": "demo.example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});

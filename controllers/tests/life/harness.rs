@@ -71,7 +71,6 @@ impl Cluster {
         }
     }
 
-
     pub(crate) async fn patch(&self, path: &str, patch: Value) -> Value {
         self.send(Method::PATCH, path, "application/merge-patch+json", &patch).await.unwrap()
     }
@@ -110,19 +109,26 @@ impl Cluster {
 
     /// A node with so much of everything, ready.
     pub(crate) async fn node(&self, name: &str, cpu: &str, labels: Value) {
-        self.create(NODES, json!({
-            "apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": {},
-        }))
+        self.create(
+            NODES,
+            json!({
+                "apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name, "labels": labels}, "spec": {},
+            }),
+        )
         .await;
-        self.apply(&format!("{NODES}/{name}/status"), "berth-agent", json!({
-            "apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name},
-            "status": {
-                "allocatable": {"cpu": cpu, "memory": "8Gi"},
-                "capacity": {"cpu": cpu, "memory": "8Gi"},
-                "portRanges": [{"begin": 31000, "end": 31099}],
-                "conditions": [condition("Ready", "True")],
-            },
-        }))
+        self.apply(
+            &format!("{NODES}/{name}/status"),
+            "berth-agent",
+            json!({
+                "apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name},
+                "status": {
+                    "allocatable": {"cpu": cpu, "memory": "8Gi"},
+                    "capacity": {"cpu": cpu, "memory": "8Gi"},
+                    "portRanges": [{"begin": 31000, "end": 31099}],
+                    "conditions": [condition("Ready", "True")],
+                },
+            }),
+        )
         .await;
     }
 

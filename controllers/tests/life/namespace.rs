@@ -16,10 +16,11 @@ async fn a_namespace_loses_all_its_content_says_what_is_left_and_goes() {
     cluster.create(tasks, held).await;
 
     cluster.delete("/api/v1/namespaces/shop", "Background").await;
-    let stuck = cluster.until("/api/v1/namespaces/shop", "telling what is left", |namespace| {
-        namespace["status"].to_string().contains("tasks.berth.dev has 1 resource instances")
-    })
-    .await;
+    let stuck = cluster
+        .until("/api/v1/namespaces/shop", "telling what is left", |namespace| {
+            namespace["status"].to_string().contains("tasks.berth.dev has 1 resource instances")
+        })
+        .await;
     assert_eq!(stuck["status"]["phase"], "Terminating");
     assert!(stuck["status"].to_string().contains("example.com/hold in 1 resource instances"), "{stuck:#}");
     cluster.until_gone(&format!("{maps}/m")).await;

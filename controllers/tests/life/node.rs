@@ -27,10 +27,14 @@ async fn silent_node(parts: fn() -> Vec<Part>) -> Cluster {
     let cluster = Cluster::start(parts).await;
     cluster.node("n1", "1", json!({})).await;
     let spec = json!({"holderIdentity": "n1", "leaseDurationSeconds": 1, "renewTime": now()});
-    cluster.create(LEASES, json!({
-        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "n1"}, "spec": spec,
-    }))
-    .await;
+    cluster
+        .create(
+            LEASES,
+            json!({
+                "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "n1"}, "spec": spec,
+            }),
+        )
+        .await;
     let mut running = task("a", "100m");
     running["spec"]["nodeName"] = json!("n1");
     running["metadata"]["finalizers"] = json!(["berth.dev/agent"]);
@@ -55,14 +59,17 @@ async fn a_silent_node_is_tainted_its_tasks_are_unknown_and_all_is_taken_back_wh
     let cluster = silent_node(patient).await;
     let (node, task) = (format!("{NODES}/n1"), format!("{TASKS}/a"));
     cluster.until(&node, "tainted", is_tainted).await;
-    let silent = cluster.until(&node, "unknown", |node| condition_of(node, "Ready").unwrap()["status"] == "Unknown").await;
+    let silent =
+        cluster.until(&node, "unknown", |node| condition_of(node, "Ready").unwrap()["status"] == "Unknown").await;
     assert_eq!(silent["spec"]["taints"][0]["effect"], "NoSchedule");
     let lost = cluster.until(&task, "unknown", |task| task["status"]["phase"] == "Unknown").await;
     let ready = condition_of(&lost, "Ready").unwrap();
     assert_eq!((&ready["status"], &ready["reason"]), (&json!("False"), &json!("NodeUnreachable")));
 
     cluster.patch(&format!("{LEASES}/n1"), json!({"spec": {"renewTime": now(), "leaseDurationSeconds": 100}})).await;
-    cluster.until(&node, "clear", |node| !is_tainted(node) && condition_of(node, "Ready").unwrap()["status"] == "True").await;
+    cluster
+        .until(&node, "clear", |node| !is_tainted(node) && condition_of(node, "Ready").unwrap()["status"] == "True")
+        .await;
     let back = cluster.until(&task, "running", |task| task["status"]["phase"] == "Running").await;
     assert_eq!(condition_of(&back, "Ready").unwrap()["status"], "True");
 }
@@ -70,10 +77,11 @@ async fn a_silent_node_is_tainted_its_tasks_are_unknown_and_all_is_taken_back_wh
 #[tokio::test]
 async fn tasks_of_a_node_that_stays_silent_are_deleted() {
     let cluster = silent_node(impatient).await;
-    cluster.until(&format!("{NODES}/n1"), "driving tasks away", |node| {
-        node["spec"]["taints"].to_string().contains("NoExecute")
-    })
-    .await;
+    cluster
+        .until(&format!("{NODES}/n1"), "driving tasks away", |node| {
+            node["spec"]["taints"].to_string().contains("NoExecute")
+        })
+        .await;
     cluster.until(&format!("{TASKS}/a"), "deleted", |task| task["metadata"]["deletionTimestamp"].is_string()).await;
 }
 

@@ -19,7 +19,10 @@ async fn a_pending_task_is_bound_in_one_write_with_ports_and_finalizer() {
     let path = format!("{TASKS}/a");
     let bound = cluster.until(&path, "bound", |task| task["spec"]["nodeName"] == "n1").await;
     let given = &bound["spec"]["allocatedPorts"][0];
-    assert_eq!((&given["container"], &given["name"], &given["protocol"]), (&json!("main"), &json!("http"), &json!("TCP")));
+    assert_eq!(
+        (&given["container"], &given["name"], &given["protocol"]),
+        (&json!("main"), &json!("http"), &json!("TCP"))
+    );
     let port = given["port"].as_i64().unwrap();
     assert!((31000..=31099).contains(&port), "{port}");
     assert_eq!(bound["metadata"]["finalizers"], json!(["berth.dev/agent"]));
@@ -44,7 +47,8 @@ async fn a_task_that_fits_nowhere_says_why_and_is_placed_when_there_is_room() {
 
     cluster.node("n3", "1", json!({})).await;
     cluster.until(&path, "bound", |task| task["spec"]["nodeName"] == "n3").await;
-    let placed = cluster.until(&path, "told so", |task| condition_of(task, "Scheduled").unwrap()["status"] == "True").await;
+    let placed =
+        cluster.until(&path, "told so", |task| condition_of(task, "Scheduled").unwrap()["status"] == "True").await;
     assert_eq!((placed["status"].get("summary"), placed["status"].get("message")), (None, None), "{placed:#}");
 }
 
@@ -54,10 +58,11 @@ async fn room_is_given_to_the_next_one_as_soon_as_a_task_ends_or_goes() {
     cluster.node("n1", "1", json!({})).await;
     for name in ["a", "b", "c"] {
         cluster.task(name, "1").await;
-        cluster.until(&format!("{TASKS}/{name}"), "seen", |task| {
-            task["spec"]["nodeName"] == "n1" || task["status"]["summary"] == "Unschedulable"
-        })
-        .await;
+        cluster
+            .until(&format!("{TASKS}/{name}"), "seen", |task| {
+                task["spec"]["nodeName"] == "n1" || task["status"]["summary"] == "Unschedulable"
+            })
+            .await;
     }
     cluster.patch(&format!("{TASKS}/a/status"), json!({"status": {"phase": "Succeeded"}})).await;
     let is_bound = |task: &serde_json::Value| task["spec"]["nodeName"] == "n1";
@@ -98,10 +103,11 @@ async fn many_tasks_fill_the_nodes_to_the_brim_and_a_new_manager_finds_them_so()
     cluster.until(TASKS, "20 bound and 4 told", is_decided).await;
     let cluster = cluster.restart(parts).await;
     cluster.node("n4", "800m", json!({})).await;
-    let list = cluster.until(TASKS, "2 more bound", |list| {
-        list["items"].as_array().unwrap().iter().filter(|task| task["spec"].get("nodeName").is_some()).count() == 22
-    })
-    .await;
+    let list = cluster
+        .until(TASKS, "2 more bound", |list| {
+            list["items"].as_array().unwrap().iter().filter(|task| task["spec"].get("nodeName").is_some()).count() == 22
+        })
+        .await;
     let mut on: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ports: BTreeMap<(&str, i64), usize> = BTreeMap::new();
     for task in list["items"].as_array().unwrap() {
@@ -111,9 +117,8 @@ async fn many_tasks_fill_the_nodes_to_the_brim_and_a_new_manager_finds_them_so()
     }
     assert_eq!(on, BTreeMap::from([("n0", 5), ("n1", 5), ("n2", 5), ("n3", 5), ("n4", 2)]));
     assert!(ports.values().all(|count| *count == 1), "a port was given twice: {ports:?}");
-    let role = cluster.until("/apis/berth.dev/v1/roles/default", "told", |role| {
-        role["status"]["allocated"]["cpu"] == "8800m"
-    });
+    let role =
+        cluster.until("/apis/berth.dev/v1/roles/default", "told", |role| role["status"]["allocated"]["cpu"] == "8800m");
     role.await;
 }
 
@@ -123,11 +128,12 @@ async fn a_settled_cluster_is_not_written_to() {
     cluster.node("n1", "1", json!({})).await;
     cluster.task("a", "1").await;
     cluster.task("b", "1").await;
-    cluster.until(TASKS, "settled", |list| {
-        let all = list["items"].as_array().unwrap();
-        all.iter().all(|task| condition_of(task, "Scheduled").is_some())
-    })
-    .await;
+    cluster
+        .until(TASKS, "settled", |list| {
+            let all = list["items"].as_array().unwrap();
+            all.iter().all(|task| condition_of(task, "Scheduled").is_some())
+        })
+        .await;
     cluster.until("/apis/berth.dev/v1/roles/default", "told", |role| role["status"]["allocated"]["cpu"] == "1").await;
     let before = cluster.manager.metrics().writes();
     // Longer than every delay of the parts under test but the retry of explanations, which are settled.
@@ -146,10 +152,7 @@ async fn a_cordoned_node_and_a_constraint_are_told_apart() {
     cluster.create(TASKS, wants_ssd).await;
     let path = format!("{TASKS}/a");
     let told = cluster.until(&path, "told why", |task| task["status"]["message"].is_string()).await;
-    assert_eq!(
-        told["status"]["message"],
-        "0 of 2 nodes fit: 1: cordoned; 1: no label or attribute disk=ssd"
-    );
+    assert_eq!(told["status"]["message"], "0 of 2 nodes fit: 1: cordoned; 1: no label or attribute disk=ssd");
     cluster.patch(&format!("{NODES}/n2"), json!({"spec": {"unschedulable": false}})).await;
     cluster.until(&path, "bound", |task| task["spec"]["nodeName"] == "n2").await;
 }
@@ -169,20 +172,12 @@ async fn bindings_that_lose_a_race_are_made_again_and_nothing_is_booked_twice() 
         }
     }))
     .await;
-    let list = cluster.until(TASKS, "all bound", |list| {
-        list["items"].as_array().unwrap().iter().all(|task| task["spec"]["nodeName"] == "n1")
-    })
-    .await;
+    let list = cluster
+        .until(TASKS, "all bound", |list| {
+            list["items"].as_array().unwrap().iter().all(|task| task["spec"]["nodeName"] == "n1")
+        })
+        .await;
     let ports = list["items"].as_array().unwrap().iter().map(|task| task["spec"]["allocatedPorts"][0]["port"].as_i64());
     let different: std::collections::BTreeSet<_> = ports.collect();
     assert_eq!(different.len(), 40);
-}
-
-    let cluster = Cluster::start(parts).await;
-    cluster.create(EVENTS, json!({"apiVersion":"v1","kind":"Event","metadata":{"name":"x.1","namespace":"default"},
-      "involvedObject":{"apiVersion":"berth.dev/v1","kind":"Task","name":"x","namespace":"default","uid":"u","resourceVersion":"1"},
-      "type":"Normal","reason":"R","message":"m","count":1,"firstTimestamp":"2026-01-01T00:00:00Z","lastTimestamp":"2026-01-01T00:00:00Z",
-      "source":{"component":"c"},"reportingComponent":"c"})).await;
-    println!("{:?}", cluster.get(EVENTS).await);
-    panic!();
 }
