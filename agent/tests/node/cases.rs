@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, within};
 
-pub async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
+pub(crate) async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
     let cluster = Cluster::start().await;
     let shell = "echo out; echo err >&2; trap 'echo bye; exit 0' TERM; while true; do sleep 0.05; done";
     cluster.run("hello", json!({"containers": [{"name": "main", "shell": shell}]})).await;
@@ -73,7 +73,7 @@ pub async fn a_task_runs_answers_logs_and_exec_and_leaves_nothing() {
     cluster.end().await;
 }
 
-pub async fn an_agent_that_dies_loses_nothing() {
+pub(crate) async fn an_agent_that_dies_loses_nothing() {
     let mut cluster = Cluster::start().await;
     cluster.run("stays", json!({"containers": [{"name": "main", "shell": "while true; do sleep 0.05; done"}]})).await;
     cluster.run("ends", json!({"containers": [{"name": "main", "shell": "while [ ! -e $MESOS_SANDBOX/go ]; do sleep 0.02; done; echo last words; exit 7"}]})).await;
@@ -101,7 +101,7 @@ pub async fn an_agent_that_dies_loses_nothing() {
     cluster.end().await;
 }
 
-pub async fn a_failure_has_its_code_its_reason_and_its_last_words() {
+pub(crate) async fn a_failure_has_its_code_its_reason_and_its_last_words() {
     let cluster = Cluster::start().await;
     cluster.run("fails", json!({"containers": [{"name": "main", "shell": "echo no luck >&2; exit 3"}, {"name": "other", "shell": "sleep 600"}]})).await;
     let failed = cluster.until_phase("fails", TaskPhase::Failed).await;
@@ -125,7 +125,7 @@ pub async fn a_failure_has_its_code_its_reason_and_its_last_words() {
     cluster.end().await;
 }
 
-pub async fn memory_over_the_limit_is_called_so() {
+pub(crate) async fn memory_over_the_limit_is_called_so() {
     let cluster = Cluster::start().await;
     let shell = "x=$(head -c 200000000 /dev/zero | tr '\\0' a); echo survived";
     cluster
@@ -140,7 +140,7 @@ pub async fn memory_over_the_limit_is_called_so() {
     cluster.end().await;
 }
 
-pub async fn configuration_arrives_as_variables_and_files() {
+pub(crate) async fn configuration_arrives_as_variables_and_files() {
     let cluster = Cluster::start().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), "default");
@@ -179,7 +179,7 @@ pub async fn configuration_arrives_as_variables_and_files() {
     cluster.end().await;
 }
 
-pub async fn a_stubborn_task_is_killed_after_its_grace() {
+pub(crate) async fn a_stubborn_task_is_killed_after_its_grace() {
     let cluster = Cluster::start().await;
     cluster.run("stubborn", json!({"containers": [{"name": "main", "shell": "trap '' TERM; while true; do sleep 0.05; done"}], "terminationGracePeriodSeconds": 1})).await;
     let pid = cluster.until_phase("stubborn", TaskPhase::Running).await.containers[0].pid.unwrap();
@@ -191,7 +191,7 @@ pub async fn a_stubborn_task_is_killed_after_its_grace() {
     cluster.end().await;
 }
 
-pub async fn a_cordon_survives_the_agent_and_a_settled_node_writes_nothing() {
+pub(crate) async fn a_cordon_survives_the_agent_and_a_settled_node_writes_nothing() {
     let mut cluster = Cluster::start().await;
     let nodes: Api<Node> = Api::all(cluster.client.clone());
     let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), "berth-node-lease");
@@ -231,7 +231,7 @@ pub async fn a_cordon_survives_the_agent_and_a_settled_node_writes_nothing() {
     cluster.end().await;
 }
 
-pub async fn strangers_reach_health_only() {
+pub(crate) async fn strangers_reach_health_only() {
     let cluster = Cluster::start().await;
     assert_eq!(cluster.get_as_nobody("/livez").await.0, 200);
     assert_eq!(cluster.get_as_nobody("/readyz?verbose").await.0, 200);
@@ -245,7 +245,7 @@ pub async fn strangers_reach_health_only() {
 }
 
 /// `node __bench`: from a task's creation to `Running` in the API, and 200 tasks started and removed.
-pub async fn bench() {
+pub(crate) async fn bench() {
     let cluster = Cluster::start().await;
     let spec =
         json!({"containers": [{"name": "main", "command": ["sleep", "600"]}], "terminationGracePeriodSeconds": 1});

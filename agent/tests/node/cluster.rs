@@ -14,11 +14,11 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 /// Longest that any single thing may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Cluster {
-    pub dir: tempfile::TempDir,
-    pub client: Client,
-    pub agent: Option<AgentHandle>,
-    pub api: ApiServer,
+pub(crate) struct Cluster {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) client: Client,
+    pub(crate) agent: Option<AgentHandle>,
+    pub(crate) api: ApiServer,
     certificates: Certificates,
     name: String,
 }
@@ -48,7 +48,7 @@ impl Certificates {
 }
 
 impl Cluster {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let api = ApiServer::open(berth_api::Config::default()).await.unwrap();
         let client = api.client(UserInfo::admin());
         let name = format!("t{}", std::process::id());
@@ -64,7 +64,7 @@ impl Cluster {
         cluster
     }
 
-    pub async fn start_agent(&mut self) {
+    pub(crate) async fn start_agent(&mut self) {
         let c = &self.certificates;
         let tls = berth_agent::server_config(c.server.0.as_bytes(), c.server.1.as_bytes(), c.ca.as_bytes()).unwrap();
         let mut config = Config::new("n1", self.dir.path().join("data"), self.dir.path().join("run"), tls);
@@ -76,17 +76,17 @@ impl Cluster {
     }
 
     /// The agent ends as if killed: nothing is said to anybody.
-    pub async fn kill_agent(&mut self) {
+    pub(crate) async fn kill_agent(&mut self) {
         drop(self.agent.take());
         // Dropping aborts its parts; the port and the lock are free when they are gone.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
-    pub fn tasks(&self) -> Api<Task> {
+    pub(crate) fn tasks(&self) -> Api<Task> {
         Api::namespaced(self.client.clone(), "default")
     }
 
-    pub async fn run(&self, name: &str, spec: serde_json::Value) -> Task {
+    pub(crate) async fn run(&self, name: &str, spec: serde_json::Value) -> Task {
         let mut spec = spec;
         spec["nodeName"] = "n1".into();
         let task: Task = serde_json::from_value(serde_json::json!({
@@ -97,7 +97,7 @@ impl Cluster {
         self.tasks().create(&PostParams::default(), &task).await.unwrap()
     }
 
-    pub async fn until(&self, name: &str, what: &str, holds: impl Fn(&TaskStatus) -> bool) -> TaskStatus {
+    pub(crate) async fn until(&self, name: &str, what: &str, holds: impl Fn(&TaskStatus) -> bool) -> TaskStatus {
         let mut last = None;
         let begin = std::time::Instant::now();
         while begin.elapsed() < PATIENCE {
@@ -111,11 +111,11 @@ impl Cluster {
         panic!("{name} did not become {what}: {last:#?}");
     }
 
-    pub async fn until_phase(&self, name: &str, phase: TaskPhase) -> TaskStatus {
+    pub(crate) async fn until_phase(&self, name: &str, phase: TaskPhase) -> TaskStatus {
         self.until(name, &format!("{phase:?}"), |s| s.phase == phase).await
     }
 
-    pub async fn delete(&self, name: &str) {
+    pub(crate) async fn delete(&self, name: &str) {
         self.tasks().delete(name, &DeleteParams::default()).await.unwrap();
         let begin = std::time::Instant::now();
         while self.tasks().get_opt(name).await.unwrap().is_some() {
@@ -125,15 +125,15 @@ impl Cluster {
     }
 
     /// GET on the agent's own API.
-    pub async fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         self.get_as(path, Some(&self.certificates.client)).await
     }
 
-    pub async fn get_as_stranger(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get_as_stranger(&self, path: &str) -> (u16, String) {
         self.get_as(path, Some(&self.certificates.stranger)).await
     }
 
-    pub async fn get_as_nobody(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn get_as_nobody(&self, path: &str) -> (u16, String) {
         self.get_as(path, None).await
     }
 
@@ -179,7 +179,7 @@ impl Cluster {
     }
 
     /// Runs a command in a container: what it wrote, and the result channel.
-    pub async fn exec(&self, path: &str, stdin: &[u8]) -> (String, serde_json::Value) {
+    pub(crate) async fn exec(&self, path: &str, stdin: &[u8]) -> (String, serde_json::Value) {
         use futures::{SinkExt, StreamExt};
         use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
         let mut request = format!("wss://127.0.0.1{path}").into_client_request().unwrap();
@@ -204,7 +204,7 @@ impl Cluster {
     }
 
     /// Nothing of any task is left on the node.
-    pub async fn assert_clean(&self) {
+    pub(crate) async fn assert_clean(&self) {
         for path in ["data/sandboxes", "data/volumes", "data/tasks"] {
             let left: Vec<_> = std::fs::read_dir(self.dir.path().join(path))
                 .into_iter()
@@ -218,7 +218,7 @@ impl Cluster {
     }
 
     /// Stops the agent; nothing may run on after a test.
-    pub async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         if let Some(agent) = self.agent.take() {
             within("the agent to stop", agent.shutdown()).await;
         }
@@ -234,6 +234,6 @@ impl Cluster {
     }
 }
 
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited too long for {what}"))
 }
