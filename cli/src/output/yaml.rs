@@ -147,7 +147,7 @@ fn is_plain(text: &str) -> bool {
     }
     // `1_000`, `yes`, `0644`, `~`: anything that is not read as text is quoted; dates and `1:30` are, for others' readers.
     let looks_like_time = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || ":-TZ. ".contains(c)) && text.contains([':', '-']);
-    matches!(scalar::resolve(text), Ok(Value::String(_))) && !looks_like_time && text != "="
+    matches!(scalar::resolve(text), Ok(Value::String(_))) && !looks_like_time && text != "=" && text != "<<"
 }
 
 fn pad(text: &mut String, indent: usize) {

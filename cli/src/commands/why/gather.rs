@@ -79,11 +79,12 @@ async fn events(session: &Session, found: &Found, evidence: &Evidence) -> Vec<Va
     let list = shared::list(session, &event.list_path(namespace), &parameters, berth_client::session::JSON).await;
     let mut events = list.map(|l| shared::items(event, l)).unwrap_or_default();
     let about = |kind: &str, wanted: &str| {
-        kind == found.resource.kind && wanted == found.name
-            || kind == "Task" && evidence.tasks.iter().any(|t| name(t) == wanted)
-            || kind == "JobRun" && evidence.runs.iter().any(|r| name(r) == wanted)
-            // Tasks that are gone already still tell what happened.
-            || kind == "Task" && found.resource.kind == "Service" && wanted.starts_with(&format!("{}-", found.name))
+        let own = kind == found.resource.kind && wanted == found.name;
+        let task = kind == "Task" && evidence.tasks.iter().any(|t| name(t) == wanted);
+        let run = kind == "JobRun" && evidence.runs.iter().any(|r| name(r) == wanted);
+        // Tasks that are gone already still tell what happened.
+        let past = kind == "Task" && found.resource.kind == "Service" && wanted.starts_with(&format!("{}-", found.name));
+        own || found.resource.kind != "Node" && (task || run || past)
     };
     events.retain(|e| about(text(e, &["involvedObject", "kind"]), text(e, &["involvedObject", "name"])));
     events.sort_by_key(crate::commands::events::last_seen);
@@ -93,7 +94,8 @@ async fn events(session: &Session, found: &Found, evidence: &Evidence) -> Vec<Va
 }
 
 async fn read_logs(session: &Session, kind: &str, evidence: &mut Evidence, lines: usize) {
-    if lines == 0 {
+    // A node's tasks have their own stories.
+    if lines == 0 || kind == "Node" {
         return;
     }
     let tasks: Vec<&Value> = if kind == "Task" { vec![&evidence.object] } else { evidence.tasks.iter().collect() };

@@ -108,13 +108,17 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
         story.next.push(format!("berth get tasks -l {}={name}{flag}", berth_types::names::LABEL_SERVICE));
         return story;
     }
-    if let Some(ready) = condition(object, "Ready").filter(|c| c["status"] != "True" && !text(c, &["message"]).is_empty()) {
-        story.because(0, text(ready, &["message"]));
-    }
-    if let Some(stuck) = condition(object, "Degraded").filter(|c| c["status"] == "True" && !text(c, &["message"]).is_empty()) {
-        story.because(0, text(stuck, &["message"]));
-    }
     chain(&mut story, &current, now);
+    // The conditions speak of the same tasks in fewer words: they count where no task does.
+    if current.is_empty() {
+        for (type_, bad) in [("Ready", "False"), ("Degraded", "True")] {
+            let message = condition(object, type_).filter(|c| c["status"] == bad).map(|c| text(c, &["message"]));
+            let told = |m: &&str| story.because.iter().any(|(_, line)| line.contains(m));
+            if let Some(message) = message.filter(|m| !m.is_empty() && !told(m)) {
+                story.because(0, message);
+            }
+        }
+    }
     for wait in object["status"]["backoffs"].as_array().into_iter().flatten() {
         let until = text(wait, &["until"]).parse::<Timestamp>().map(|t| t.duration_since(now));
         let left = until.ok().filter(|d| d.is_positive()).map(|d| format!(" for {}", age::human(d))).unwrap_or_default();
@@ -156,7 +160,8 @@ fn chain(story: &mut Story, tasks: &[&Value], now: Timestamp) {
         detail(story, task, 1);
     }
     for (reason, again) in told.iter().filter(|(_, again)| *again > 0) {
-        story.because(1, format!("{} more {reason}", count(*again, "task")));
+        let tasks = if *again == 1 { "task" } else { "tasks" };
+        story.because(1, format!("{again} more {tasks} {reason}"));
     }
 }
 
@@ -165,7 +170,8 @@ fn detail(story: &mut Story, task: &Value, depth: usize) {
     for container in cause::failed_containers(task) {
         let message = text(container, &["state", "terminated", "message"]).trim();
         // Several lines are the end of the log, which has its own place.
-        if !message.is_empty() && !message.contains('\n') {
+        let told = text(container, &["state", "terminated", "reason"]) == "OOMKilled";
+        if !message.is_empty() && !message.contains('\n') && !told {
             story.because(depth, message);
         }
     }
@@ -339,7 +345,6 @@ mod tests {
             text,
             "\
 service/hello is not ready: 0 of 1 instances are available (CrashLoop)
-  because 0 of 1 ready
   because task/hello-7f-0-3 failed: container web could not start: its command was not found (CommandNotFound), 4s ago
     because sh: nope: not found
   because instance 0 waits for 4s before its next start, after 3 failures in a row; the last time: CommandNotFound
