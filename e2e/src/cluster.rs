@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::machine::pids_with_environ;
 use crate::{Leftovers, Run, Until, alive, berth_bin, kill, kubectl_bin, until, until_for};
 
 /// A cluster in one process (`berth up`) and the means to use it.
@@ -322,6 +323,18 @@ impl Cluster {
         }
         let seen: Vec<_> = live.iter().map(|t| format!("{}={}", name_of(t), phase(t))).collect();
         Err(format!("status {status}, tasks {seen:?}"))
+    }
+
+    /// Processes of this cluster's tasks whose environment has this `NAME=value`.
+    pub fn pids(&self, entry: &str) -> Vec<u32> {
+        let mark = self.mark();
+        pids_with_environ(entry)
+            .into_iter()
+            .filter(|pid| {
+                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                String::from_utf8_lossy(&environ).contains(&mark)
+            })
+            .collect()
     }
 
     /// Removes everything of the cluster, and insists that nothing is left.

@@ -8,7 +8,7 @@ mod output;
 mod until;
 
 pub use cluster::{Cluster, Following, Parts, condition, items, name_of, phase};
-pub use machine::{Leftovers, alive, kill, pids_with_environ};
+pub use machine::{Leftovers, alive, kill};
 pub use output::Run;
 pub use until::{Until, until, until_for};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use berth_e2e::{Cluster, name_of, pids_with_environ, until, until_for};
+use berth_e2e::{Cluster, name_of, until, until_for};
 
 /// A small generator, so that a seed tells the whole run.
 struct Dice(u64);
@@ -58,13 +58,11 @@ fn run(seed: u64) {
     }
     // On the machine itself: one process for each task, and none of a task that the API does not know.
     until_for(Duration::from_secs(30), "as many processes as tasks", || {
-        let mark = format!("BERTH_SERVICE=chaos");
-        let sleeping: Vec<u32> = pids_with_environ(&mark)
+        // The container's own init may carry the environment too: the task is the one that sleeps.
+        let sleeping: Vec<u32> = cluster
+            .pids("BERTH_SERVICE=chaos")
             .into_iter()
-            .filter(|pid| {
-                let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-                String::from_utf8_lossy(&environ).contains(&cluster.mark())
-            })
+            .filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep"))
             .collect();
         if sleeping.len() == 4 { Ok(()) } else { Err(format!("seed {seed}: {} processes", sleeping.len())) }
     });

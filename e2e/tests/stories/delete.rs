@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use berth_e2e::{Cluster, alive, example, name_of, pids_with_environ, until};
+use berth_e2e::{Cluster, alive, example, name_of, until};
 
 #[test]
 fn deleting_terminates_politely_then_kills_after_the_grace_period() {
@@ -41,10 +41,10 @@ fn delete_by_file_then_purge_leaves_nothing_on_the_machine() {
     cluster.berth(&["apply", "-f", &example("hello.yaml")]).ok();
     let tasks = cluster.wait_service("hello", 3);
     let marks: Vec<_> = tasks.iter().map(|t| format!("BERTH_TASK={}", name_of(t))).collect();
-    assert!(marks.iter().all(|mark| !pids_with_environ(mark).is_empty()));
+    assert!(marks.iter().all(|mark| !cluster.pids(mark).is_empty()));
     cluster.berth(&["delete", "-f", &example("hello.yaml")]).ok().says("deleted");
     until("the processes to be gone", || {
-        let left: Vec<_> = marks.iter().flat_map(|mark| pids_with_environ(mark)).collect();
+        let left: Vec<_> = marks.iter().flat_map(|mark| cluster.pids(mark)).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });
     cluster.berth(&["delete", "-f", &example("hello.yaml")]).code(3);

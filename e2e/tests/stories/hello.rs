@@ -99,7 +99,7 @@ fn labels_annotations_cordon_and_events_work() {
     let nodes = items(&cluster.berth(&["get", "nodes", "-o", "json"]).ok().json());
     let node = name_of(&nodes[0]);
     cluster.berth(&["cordon", node]).ok();
-    cluster.berth(&["scale", "service", "hello", "--replicas", "4", "--no-wait"]).ok();
+    cluster.berth(&["scale", "service", "hello", "--replicas", "4"]).ok();
     until("the fourth to be refused a cordoned node", || {
         let why = cluster.berth(&["why", "service", "hello"]);
         if why.out.to_lowercase().contains("cordon") || why.out.contains("unschedulable") { Ok(()) } else { Err(why.to_string()) }
