@@ -48,7 +48,8 @@ fn service(object: &Value) -> Progress {
     } else if available < updated {
         format!("{available} of {desired} instances are available")
     } else {
-        return Progress::Done(format!("{available} of {desired} instances are available"));
+        let paused = if object["spec"]["paused"] == true { "; the rollout is paused" } else { "" };
+        return Progress::Done(format!("{available} of {desired} instances are available{paused}"));
     };
     if let Some(stuck) = stuck {
         return Progress::Failed(format!("no progress in time: {}", text(stuck, &["message"])));

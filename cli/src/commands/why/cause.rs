@@ -123,9 +123,15 @@ pub(crate) fn advice(task: &Value) -> Option<String> {
             _ => None,
         };
     }
-    condition(task, "Scheduled")
-        .filter(|c| c["status"] == "False")
-        .map(|_| "ask for less (resources.requests), free something, or add a node".to_owned())
+    let unplaced = condition(task, "Scheduled").filter(|c| c["status"] == "False")?;
+    let message = text(unplaced, &["message"]);
+    let advice = match message {
+        m if m.contains(" short by ") => "ask for less (resources.requests), free something, or add a node",
+        m if m.contains("cordoned") => "let nodes take tasks again: berth uncordon NODE",
+        m if m.contains("port ") => "ask for another port, or leave the number out to have one allotted",
+        _ => "see what the nodes offer: berth get nodes -o wide",
+    };
+    Some(advice.to_owned())
 }
 
 fn limit(task: &Value, container: &str) -> String {
