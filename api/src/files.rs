@@ -9,6 +9,10 @@ use std::path::Path;
 /// # Errors
 /// What the file system says.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    // On a full disk nothing new can be written: what stands there already must not stop a start.
+    if std::fs::read(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
