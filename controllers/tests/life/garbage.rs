@@ -1,3 +1,5 @@
+//! Owners and what they own: background, foreground, orphans, circles, and references that mean nothing.
+
 use berth_controllers::garbage::parts;
 use serde_json::{Value, json};
 

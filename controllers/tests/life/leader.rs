@@ -1,3 +1,5 @@
+//! One manager acts, and the next takes over at once when it is asked to go.
+
 use std::time::{Duration, Instant};
 
 use berth_api::{ApiServer, Config, UserInfo};

@@ -1,3 +1,5 @@
+//! A namespace that goes takes all its content with it, and says what holds it.
+
 use berth_controllers::namespace::parts;
 use serde_json::json;
 

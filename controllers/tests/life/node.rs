@@ -1,3 +1,5 @@
+//! Nodes that fall silent, come back, or are removed, and what becomes of their tasks.
+
 use std::time::Duration;
 
 use berth_controllers::driver::Part;

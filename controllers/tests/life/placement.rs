@@ -1,3 +1,5 @@
+//! Pending tasks get nodes and ports, or a reason.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
