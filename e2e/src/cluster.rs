@@ -18,9 +18,7 @@ use crate::{Leftovers, Run, Until, alive, berth_bin, kill, kubectl_bin, until, u
 #[derive(Debug)]
 pub struct Cluster {
     dir: tempfile::TempDir,
-    api_port: u16,
-    agent_port: u16,
-    first_task_port: u16,
+    slot: Slot,
     child: Option<Child>,
     extra: Vec<String>,
 }
@@ -40,14 +38,7 @@ impl Cluster {
     /// Directories and free ports; nothing runs yet.
     pub fn prepare() -> Self {
         let dir = tempfile::Builder::new().prefix("berth-e2e-").tempdir().expect("a temporary directory");
-        Self {
-            dir,
-            api_port: free_port(),
-            agent_port: free_port(),
-            first_task_port: task_ports(),
-            child: None,
-            extra: vec![],
-        }
+        Self { dir, slot: Slot::take(), child: None, extra: vec![] }
     }
 
     /// Starts `berth up` and waits until the node is ready.
@@ -86,17 +77,18 @@ impl Cluster {
 
     /// Where the API listens.
     pub fn api_address(&self) -> String {
-        format!("127.0.0.1:{}", self.api_port)
+        format!("127.0.0.1:{}", self.slot.api())
     }
 
     /// Where the agent listens.
     pub fn agent_address(&self) -> String {
-        format!("127.0.0.1:{}", self.agent_port)
+        format!("127.0.0.1:{}", self.slot.agent())
     }
 
     /// Ports that this cluster may allot: clusters of tests that run at the same time do not meet.
     pub fn task_ports(&self) -> String {
-        format!("{}-{}", self.first_task_port, self.first_task_port + TASK_PORTS - 1)
+        let first = self.slot.first_task_port();
+        format!("{first}-{}", first + TASK_PORTS - 1)
     }
 
     /// The kubeconfig that `berth up` writes.
@@ -474,13 +466,43 @@ pub fn name_of(object: &Value) -> &str {
 
 /// How many ports a cluster may allot.
 const TASK_PORTS: u16 = 100;
+/// Clusters that can run at the same time: their ports stay below those that the kernel hands to clients.
+const SLOTS: u16 = 90;
 
-/// The first of a hundred ports that no other cluster of this run was given, below those of [`free_port`].
-fn task_ports() -> u16 {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let slot = (std::process::id() % 90) as u16 + NEXT.fetch_add(1, Ordering::Relaxed);
-    10_000 + (slot % 90) * TASK_PORTS
+/// Ports of one cluster, its own as long as the lock is held: tests are processes and run at the same time.
+#[derive(Debug)]
+struct Slot {
+    number: u16,
+    _lock: File,
+}
+
+impl Slot {
+    fn take() -> Self {
+        until("a free range of ports", || {
+            let start = (std::process::id() % u32::from(SLOTS)) as u16;
+            (0..SLOTS).map(|step| (start + step) % SLOTS).find_map(Self::lock).ok_or_else(|| "all are taken".to_owned())
+        })
+    }
+
+    fn lock(number: u16) -> Option<Self> {
+        let path = std::env::temp_dir().join(format!("berth-e2e-ports-{number}.lock"));
+        let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
+        rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).ok()?;
+        let slot = Self { number, _lock: file };
+        [slot.api(), slot.agent()].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).then_some(slot)
+    }
+
+    fn api(&self) -> u16 {
+        20_000 + self.number * 2
+    }
+
+    fn agent(&self) -> u16 {
+        self.api() + 1
+    }
+
+    fn first_task_port(&self) -> u16 {
+        10_000 + self.number * TASK_PORTS
+    }
 }
 
 /// The control group of a cluster: `berth-` and the FNV-1a hash of its data directory, as `berth up` documents it.
@@ -491,17 +513,4 @@ fn cgroup_name(data_dir: &Path) -> String {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     format!("berth-{hash:016x}")
-}
-
-/// A port that nobody listens on, below the range that the kernel hands to clients.
-fn free_port() -> u16 {
-    use std::sync::atomic::{AtomicU16, Ordering};
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + (std::process::id() % 10_000) as u16;
-    loop {
-        let port = 20_000 + (start - 20_000 + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
 }

@@ -21,7 +21,7 @@ pub fn alive(pid: u32) -> bool {
 }
 
 /// Processes whose environment carries this `NAME=value`.
-pub fn pids_with_environ(entry: &str) -> Vec<u32> {
+pub(crate) fn pids_with_environ(entry: &str) -> Vec<u32> {
     processes()
         .filter(|pid| {
             fs::read(format!("/proc/{pid}/environ"))
