@@ -1,6 +1,8 @@
 //! What a cluster may leave on a machine: looked for, so that `down --purge` can prove that nothing is.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, unmount};
@@ -56,7 +58,8 @@ fn unescape(text: &str) -> String {
     out + rest
 }
 
-/// Processes that were started for these directories, by their command lines.
+/// Processes that were started for these directories: launchers by their command lines, tasks by the sandbox that
+/// their environment names.
 fn processes(folders: &[&Path]) -> Vec<String> {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -64,9 +67,14 @@ fn processes(folders: &[&Path]) -> Vec<String> {
     pids.filter_map(|pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let words: Vec<String> = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let in_sandbox = environment.split(|b| *b == 0).any(|variable| {
+            let value = variable.iter().position(|b| *b == b'=').map(|at| &variable[at + 1..]).unwrap_or_default();
+            variable.starts_with(b"MESOS_") && folders.iter().any(|f| Path::new(OsStr::from_bytes(value)).starts_with(f))
+        });
         let shim = words.iter().any(|w| w == "__shim");
         let ours = words.iter().any(|w| folders.iter().any(|f| Path::new(w).starts_with(f)));
-        (shim && ours).then(|| format!("{pid} ({})", words.join(" ").trim()))
+        (shim && ours || in_sandbox).then(|| format!("{pid} ({})", words.join(" ").trim()))
     })
     .collect()
 }

@@ -25,6 +25,8 @@ pub(crate) struct Story {
     headline: String,
     /// Each line with its depth in the chain.
     because: Vec<(usize, String)>,
+    /// Facts that are no cause, but good to know.
+    notes: Vec<String>,
     logs: Vec<(String, Vec<String>)>,
     events: Vec<String>,
     next: Vec<String>,
@@ -46,6 +48,9 @@ impl Story {
             for more in lines {
                 out.push_str(&format!("{indent}        {}\n", harmless(more)));
             }
+        }
+        for note in &self.notes {
+            out.push_str(&format!("  note: {}\n", harmless(note)));
         }
         for (title, lines) in &self.logs {
             out.push_str(&format!("\n{}\n", painted(colour, Paint::Bold, title)));
@@ -304,7 +309,7 @@ fn node(evidence: &Evidence, title: &str) -> Story {
         story.because(0, format!("it has the taint {}:{}", text(taint, &["key"]), text(taint, &["effect"])));
     }
     for limitation in object["status"]["limitations"].as_array().into_iter().flatten() {
-        story.because(1, format!("limited: {}", limitation.as_str().unwrap_or_default()));
+        story.notes.push(limitation.as_str().unwrap_or_default().to_owned());
     }
     story
 }
