@@ -91,7 +91,8 @@ pub struct Plan {
     pub retry_at: Option<Timestamp>,
     /// When to look again though nothing changed.
     pub next: Option<Timestamp>,
-    /// Attempts made, the one to be made included.
+    /// Attempts made. The one to be made is not among them: the status remembers this number, and what it calls
+    /// made is never made again.
     pub attempts: u32,
 }
 
@@ -156,7 +157,6 @@ pub fn plan(observed: &Observed) -> Plan {
     let due = last_end.max().map_or(observed.now, |at| at + wait(made));
     if made == 0 || due <= observed.now {
         plan.start = Some(made + 1);
-        plan.attempts = made + 1;
         prune(observed, &mut plan);
         return plan;
     }
@@ -195,6 +195,12 @@ mod tests {
     #[test]
     fn a_new_run_starts_at_once() {
         assert_eq!(plan(&seen(vec![])).start, Some(1));
+    }
+
+    #[test]
+    fn an_attempt_that_is_yet_to_be_made_is_not_called_made() {
+        let plan = plan(&seen(vec![attempt(1, Life::Failed { at: at(5) })]));
+        assert_eq!((plan.start, plan.attempts), (Some(2), 1));
     }
 
     #[test]
