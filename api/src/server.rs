@@ -21,8 +21,11 @@ use crate::authn::{PeerUser, user_of_certificate};
 
 /// Connections at the same time; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
-/// A client that does not finish its handshake or its headers in this time is let go.
+/// A client that does not finish its TLS handshake in this time is let go.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time for a request's headers. hyper counts the idle time between requests, too, so it must be longer than
+/// clients keep idle connections (90 s), or they would now and then write to one that is being closed.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(120);
 /// Streams on one HTTP/2 connection: client-go queues above 100, watches count.
 const H2_STREAMS_MAX: u32 = 1000;
 /// HTTP/2 connections that do not answer pings are closed.
@@ -112,7 +115,7 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
         async move { Ok::<_, Infallible>(server.answer(request).await) }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -92,7 +92,7 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
             respond::error(&ApiError::internal("this request caused apiserver to panic. Look in the logs for details"))
         }
     };
-    let mut response = respond::compress(response, accept_encoding.as_ref());
+    let mut response = respond::compress(response, accept_encoding.as_ref()).await;
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));

@@ -67,7 +67,7 @@ pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
 }
 
 /// Compresses a large body when the client says that it can read it.
-pub(crate) fn compress(response: ApiResponse, accept_encoding: Option<&HeaderValue>) -> ApiResponse {
+pub(crate) async fn compress(response: ApiResponse, accept_encoding: Option<&HeaderValue>) -> ApiResponse {
     let wanted = accept_encoding.and_then(|v| v.to_str().ok()).is_some_and(|text| {
         text.split(',').any(|part| {
             let mut pieces = part.split(';').map(str::trim);
@@ -77,14 +77,19 @@ pub(crate) fn compress(response: ApiResponse, accept_encoding: Option<&HeaderVal
     let (mut parts, body) = response.into_parts();
     let body = match body {
         ApiBody::Whole(Some(bytes)) if wanted && bytes.len() > GZIP_ABOVE_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) => {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            match encoder.write_all(&bytes).and_then(|()| encoder.finish()) {
-                Ok(small) => {
+            let plain = bytes.clone();
+            // Some milliseconds for each megabyte: not on a thread that serves requests.
+            let done = tokio::task::spawn_blocking(move || {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(&plain).and_then(|()| encoder.finish())
+            });
+            match done.await {
+                Ok(Ok(small)) => {
                     parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                     parts.headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
                     ApiBody::from(small)
                 }
-                Err(_) => ApiBody::from(bytes),
+                _ => ApiBody::from(bytes),
             }
         }
         other => other,

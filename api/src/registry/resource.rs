@@ -29,8 +29,6 @@ pub(crate) enum NameRule {
     Subdomain,
     /// A DNS label of at most 63 characters.
     Label,
-    /// Anything that fits into a path.
-    PathSegment,
 }
 
 /// Where kinds differ in the rules of reading and writing. The default is that of custom resources.

@@ -15,6 +15,9 @@ pub(crate) const BODY_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// The deepest nesting. The deepest schema in use needs about 50; serde_json itself stops at 128.
 const DEPTH_MAX: usize = 100;
 
+/// What aliases may expand to: a few shared blocks, not a bomb.
+const ALIAS_EVENTS_MAX: usize = 20_000;
+
 /// More duplicates than this are not listed: a body made of them must not make a longer answer.
 const DUPLICATES_MAX: usize = 64;
 
@@ -84,7 +87,10 @@ fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
     if indentation_is_too_deep(text) {
         return Err(ApiError::bad_request(format!("error decoding YAML: nested deeper than {DEPTH_MAX} levels")));
     }
+    let mut alias_limits = serde_saphyr::options::AliasLimits::default();
+    alias_limits.max_total_replayed_events = ALIAS_EVENTS_MAX;
     let options = serde_saphyr::options! {
+        alias_limits: alias_limits,
         legacy_octal_numbers: true,
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
     };

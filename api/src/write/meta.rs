@@ -153,7 +153,6 @@ fn validate_name(name: &str, resource: &Resource, errors: &mut Vec<FieldError>) 
         errors.push(FieldError::invalid("metadata.name", &json!(name), &message));
     }
     let why = match resource.rules.name {
-        NameRule::PathSegment => name.contains(['/', '%']).then_some("may not contain '/' or '%'"),
         NameRule::Label if name.contains('.') => Some("must not contain dots"),
         NameRule::Label => (!is_dns_label(name)).then_some(
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc')",

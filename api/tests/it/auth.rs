@@ -93,9 +93,11 @@ async fn an_agent_writes_the_status_and_finalizers_of_its_tasks() {
     let done = ask_as(&server, Some(agent.clone()), "PATCH", &path).header("content-type", "application/apply-patch+yaml").body(apply.to_string()).send().await;
     assert_eq!(done.expect(200)["status"]["phase"], "Failed");
     let create = json!({"apiVersion": "berth.dev/v1", "kind": "Task", "spec": {"nodeName": "n1", "containers": [{"name": "a", "shell": "x"}]}});
-    let path = format!("{TASKS}/sneaky?fieldManager=berth-agent");
-    let done = ask_as(&server, Some(agent), "PATCH", &path).header("content-type", "application/apply-patch+yaml").body(create.to_string()).send().await;
-    assert_eq!(done.code, 403);
+    for name in ["sneaky", "n1"] {
+        let path = format!("{TASKS}/{name}?fieldManager=berth-agent");
+        let asked = ask_as(&server, Some(agent.clone()), "PATCH", &path).header("content-type", "application/apply-patch+yaml");
+        assert_eq!(asked.body(create.to_string()).send().await.code, 403);
+    }
 }
 
 #[tokio::test]
