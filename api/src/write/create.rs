@@ -44,7 +44,8 @@ pub(crate) async fn create(
 
     let attempts = if generated { GENERATED_NAMES_MAX } else { 1 };
     for attempt in 1..=attempts {
-        let mut attempted = object.clone();
+        // The last attempt, which is usually the only one, needs no copy.
+        let mut attempted = if attempt == attempts { std::mem::take(&mut object) } else { object.clone() };
         if !tracked {
             let resource = Arc::clone(w.resource);
             let api_version = resource.api_version();

@@ -10,6 +10,7 @@ mod delete;
 mod documents;
 mod list;
 mod patch;
+mod proxy;
 mod status_scale;
 mod support;
 mod tls;

@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::support::*;
 
 /// A server on a free port of the loopback.
-struct Running {
-    address: SocketAddr,
-    pki: Pki,
-    token: String,
-    server: ApiServer,
-    stop: CancellationToken,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) pki: Pki,
+    pub(crate) token: String,
+    pub(crate) server: ApiServer,
+    pub(crate) stop: CancellationToken,
     served: tokio::task::JoinHandle<std::io::Result<()>>,
     _dir: tempfile::TempDir,
 }
 
-async fn running() -> Running {
+pub(crate) async fn running() -> Running {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::open(&dir.path().join("pki")).unwrap();
     let (tokens, token) = Tokens::open(&dir.path().join("tokens.csv")).unwrap();
@@ -40,7 +40,7 @@ async fn running() -> Running {
 }
 
 impl Running {
-    async fn client(&self, credentials: kubeconfig::Credentials<'_>) -> kube::Client {
+    pub(crate) async fn client(&self, credentials: kubeconfig::Credentials<'_>) -> kube::Client {
         let text = kubeconfig::text(&format!("https://{}", self.address), self.pki.ca_pem(), "me", credentials);
         let file = Kubeconfig::from_yaml(&text).unwrap();
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
