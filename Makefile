@@ -57,6 +57,7 @@ nightly: ## The long fault runs: 50 seeds of kill -9 during rollouts
 .PHONY: bench
 bench: build ## Print speed as ratios against a yardstick in the same run
 	cargo build --release --locked -p berth-e2e --bin berth-bench
+	hack/crun-ready
 	BERTH_BIN=$(CURDIR)/target/release/berth target/release/berth-bench
 
 .PHONY: lint
