@@ -82,10 +82,13 @@ async fn scaling_and_deleted_tasks_are_made_good() {
     cluster.wait::<Service>("hello", "five", is_settled(5)).await;
     cluster.patch::<Service>("hello", json!({ "spec": { "replicas": 1 } })).await;
     cluster.wait::<Service>("hello", "one", is_settled(1)).await;
-    let last = cluster.live().await.pop().and_then(|task| task.metadata.name).expect("one is left");
+    let last = cluster.live().await.pop().expect("one is left").metadata;
+    let (last, uid) = (last.name.expect("it has a name"), last.uid);
     cluster.of::<Task>().delete(&last, &DeleteParams::default()).await.expect("it can be deleted");
     let is_replaced = |service: Option<&Service>| is_settled(1)(service);
-    cluster.wait::<Task>(&last, "its end", |task: Option<&Task>| task.is_none()).await;
+    // The name is free again, so the successor may have it.
+    let is_gone = move |task: Option<&Task>| task.is_none_or(|task| task.metadata.uid != uid);
+    cluster.wait::<Task>(&last, "its end", is_gone).await;
     cluster.wait::<Service>("hello", "its successor", is_replaced).await;
     manager.stop().await;
 }
