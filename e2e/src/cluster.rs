@@ -18,6 +18,8 @@ use crate::{Leftovers, Run, Until, alive, berth_bin, kill, kubectl_bin, until, u
 #[derive(Debug)]
 pub struct Cluster {
     dir: tempfile::TempDir,
+    data: PathBuf,
+    disk: Option<Disk>,
     slot: Slot,
     child: Option<Child>,
     extra: Vec<String>,
@@ -38,7 +40,20 @@ impl Cluster {
     /// Directories and free ports; nothing runs yet.
     pub fn prepare() -> Self {
         let dir = tempfile::Builder::new().prefix("berth-e2e-").tempdir().expect("a temporary directory");
-        Self { dir, slot: Slot::take(), child: None, extra: vec![] }
+        let data = dir.path().join("data");
+        Self { dir, data, disk: None, slot: Slot::take(), child: None, extra: vec![] }
+    }
+
+    /// Like [`Cluster::prepare`], with the data directory on a file system of its own that is soon full.
+    ///
+    /// # Panics
+    /// Without the right to mount.
+    pub fn on_small_disk(mebibytes: u32) -> Self {
+        let mut cluster = Self::prepare();
+        let disk = Disk::mount(cluster.path("disk"), mebibytes);
+        cluster.data = disk.0.join("data");
+        cluster.disk = Some(disk);
+        cluster
     }
 
     /// Starts `berth up` and waits until the node is ready.
@@ -57,7 +72,7 @@ impl Cluster {
 
     /// The directory that holds all the cluster's state.
     pub fn data_dir(&self) -> PathBuf {
-        self.dir.path().join("data")
+        self.data.clone()
     }
 
     /// Sockets and run-time state of containers.
@@ -344,6 +359,7 @@ impl Cluster {
             });
         }
         let (data, run) = (self.data_dir(), self.run_dir());
+        self.disk = None;
         until("nothing to be left", || {
             let left = Leftovers::of(&self.mark(), &cgroup_name(&data), &[&data, &run]);
             if left.is_empty() { Ok(()) } else { Err(format!("{left:#?}")) }
@@ -462,6 +478,26 @@ pub fn phase(task: &Value) -> &str {
 /// An object's name.
 pub fn name_of(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// A small file system in memory, unmounted when it is dropped.
+#[derive(Debug)]
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: PathBuf, mebibytes: u32) -> Self {
+        std::fs::create_dir_all(&at).expect("a directory to mount on");
+        let size = format!("size={mebibytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "berth-e2e"]).arg(&at).status();
+        assert!(mounted.is_ok_and(|status| status.success()), "mounting needs root");
+        Self(at)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }
 
 /// How many ports a cluster may allot.

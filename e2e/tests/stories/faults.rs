@@ -61,15 +61,7 @@ fn a_data_directory_that_cannot_be_read_is_told() {
 
 #[test]
 fn a_full_disk_refuses_writes_clearly_and_loses_nothing() {
-    // A file system of 24 MiB of its own holds the data directory.
-    let mut cluster = Cluster::prepare();
-    std::fs::create_dir_all(cluster.data_dir()).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=24m", "berth-e2e"])
-        .arg(cluster.data_dir())
-        .status()
-        .unwrap();
-    assert!(mounted.success(), "this test needs root");
+    let mut cluster = Cluster::on_small_disk(24);
     cluster.start();
     let filler: String = "x".repeat(200_000);
     let mut acknowledged = vec![];
@@ -96,9 +88,5 @@ fn a_full_disk_refuses_writes_clearly_and_loses_nothing() {
     for name in &acknowledged {
         assert!(names.out.lines().any(|line| line.ends_with(&format!("/{name}"))), "{name} was acknowledged and is lost");
     }
-    cluster.stop();
-    let data = cluster.data_dir();
-    let status = Command::new("umount").arg("-l").arg(&data).status().unwrap();
-    assert!(status.success());
     cluster.purge();
 }
