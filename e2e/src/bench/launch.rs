@@ -78,31 +78,30 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A bundle for crun: the same command in the same namespaces, with the same limits.
+/// A bundle for crun: what `crun spec` gives (its mounts, masked paths, capabilities and namespaces), with the same
+/// command, limits and files as ours. Only the network namespace is taken out: our containers share the node's.
 fn crun_bundle(scratch: &Path) -> anyhow::Result<std::path::PathBuf> {
+    const NODE_FILES: [&str; 4] = ["/bin", "/lib", "/lib64", "/usr"];
     let bundle = scratch.join("bundle");
     let root = bundle.join("rootfs");
     for directory in ["bin", "proc", "dev", "sys", "lib", "lib64", "usr"] {
         std::fs::create_dir_all(root.join(directory))?;
     }
-    let mount = |destination: &str, source: &str| {
-        serde_json::json!({"destination": destination, "source": source, "type": "bind", "options": ["rbind", "ro"]})
-    };
-    let spec = serde_json::json!({
-        "ociVersion": "1.0.2",
-        "process": {"user": {"uid": 0, "gid": 0}, "args": ["/bin/true"], "env": ["PATH=/bin:/usr/bin"], "cwd": "/", "noNewPrivileges": true,
-            "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}},
-        "root": {"path": "rootfs", "readonly": true},
-        "mounts": [
-            {"destination": "/proc", "type": "proc", "source": "proc"},
-            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-            mount("/bin", "/bin"), mount("/lib", "/lib"), mount("/lib64", "/lib64"), mount("/usr", "/usr"),
-        ],
-        "linux": {
-            "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "ipc"}],
-            "resources": {"memory": {"limit": 64 << 20}, "pids": {"limit": 64}},
-        }
-    });
-    std::fs::write(bundle.join("config.json"), spec.to_string())?;
+    let made = Command::new("crun").arg("spec").current_dir(&bundle).status().context("crun; make deps installs it")?;
+    anyhow::ensure!(made.success(), "crun spec failed");
+    let path = bundle.join("config.json");
+    let mut spec: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    spec["process"]["terminal"] = false.into();
+    spec["process"]["args"] = serde_json::json!(["/bin/true"]);
+    spec["root"]["readonly"] = true.into();
+    let mounts = spec["mounts"].as_array_mut().context("crun spec without mounts")?;
+    mounts.extend(NODE_FILES.map(|path| {
+        serde_json::json!({"destination": path, "source": path, "type": "bind", "options": ["rbind", "ro"]})
+    }));
+    let namespaces = spec["linux"]["namespaces"].as_array_mut().context("crun spec without namespaces")?;
+    namespaces.retain(|namespace| namespace["type"] != "network");
+    spec["linux"]["resources"]["memory"] = serde_json::json!({"limit": 64 << 20});
+    spec["linux"]["resources"]["pids"] = serde_json::json!({"limit": 64});
+    std::fs::write(path, spec.to_string())?;
     Ok(bundle)
 }
