@@ -32,26 +32,30 @@ down: ## Stop the cluster of `make up` and remove all of it
 .PHONY: test
 test: deps unit e2e ## All tests: pure ones, then real processes
 
+# Always the whole workspace, filtered at run time: another selection of packages would unify features differently
+# and build the dependencies once more.
+.PHONY: debug
+debug:
+	cargo build --locked --workspace --all-targets
+
 .PHONY: unit
-unit: ## The fast, deterministic tests
+unit: debug ## The fast, deterministic tests
 ifeq ($(NEXTEST),yes)
-	cargo nextest run --locked --workspace --exclude berth-e2e --no-fail-fast
+	cargo nextest run --locked --workspace -E 'not package(berth-e2e)'
 else
 	cargo test --locked --workspace --exclude berth-e2e --no-fail-fast
 endif
 
 .PHONY: e2e
-e2e: ## User stories with real processes, containers and kubectl
-	cargo build --locked --workspace --all-targets
+e2e: debug ## User stories with real processes, containers and kubectl
 ifeq ($(NEXTEST),yes)
-	BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo nextest run --locked -p berth-e2e --no-fail-fast
+	BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo nextest run --locked --workspace -E 'package(berth-e2e)'
 else
 	BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo test --locked -p berth-e2e --no-fail-fast -- --test-threads 2
 endif
 
 .PHONY: nightly
-nightly: ## The long fault runs: 50 seeds of kill -9 during rollouts
-	cargo build --locked --workspace --all-targets
+nightly: deps debug ## The long fault runs: 50 seeds of kill -9 during rollouts
 	BERTH_SEEDS=50 BERTH_BIN=$(CURDIR)/target/debug/berth BERTH_TOOLS=$(TOOLS) cargo test --locked -p berth-e2e --test stories -- chaos --test-threads 1 --nocapture
 
 .PHONY: bench
