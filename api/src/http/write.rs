@@ -58,25 +58,36 @@ impl Call<'_> {
             return self.written(written, &w.warnings, accepted);
         }
         let mut w = self.start(verb)?;
-        let written = match verb {
+        match self.change(&mut w, verb, body, part).await {
+            Ok(written) => self.written(written, &w.warnings, accepted),
+            // A refusal tells the warnings, too: whoever mends the object wants to hear all of it at once.
+            Err(error) => {
+                let mut response = respond::error(&error);
+                respond::warn(response.headers_mut(), &w.warnings);
+                Ok(response)
+            }
+        }
+    }
+
+    async fn change(&self, w: &mut Write<'_>, verb: Verb, body: RequestBody, part: Part) -> Result<Written, ApiError> {
+        match verb {
             Verb::Create => {
                 if self.resource.terminating {
                     let why = "create not allowed while custom resource definition is terminating";
                     return Err(ApiError::forbidden(self.resource.named(), "", why));
                 }
                 let decoded = self.decode_object(&read(body).await?)?;
-                create::create(&mut w, decoded, None, false).await?
+                create::create(w, decoded, None, false).await
             }
             Verb::Update => {
                 let decoded = self.decode_object(&read(body).await?)?;
-                update::update(&mut w, decoded, part).await?
+                update::update(w, decoded, part).await
             }
             _ => {
                 let kind = PatchKind::of(self.content_type(), self.resource.strategic().is_some())?;
-                patch::patch(&mut w, kind, &read(body).await?, part).await?
+                patch::patch(w, kind, &read(body).await?, part).await
             }
-        };
-        self.written(written, &w.warnings, accepted)
+        }
     }
 
     fn written(&self, written: Written, warnings: &[String], accepted: super::negotiate::Accepted) -> Result<ApiResponse, ApiError> {
@@ -172,11 +183,27 @@ impl Call<'_> {
     }
 }
 
+/// Bytes of a body that is too large that are still taken in and thrown away: most clients read an answer only once
+/// they have sent everything, and see a broken connection else.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+
 /// The whole body, bounded.
-async fn read(body: RequestBody) -> Result<Bytes, ApiError> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+async fn read(mut body: RequestBody) -> Result<Bytes, ApiError> {
+    match Limited::new(&mut body, BODY_BYTES_MAX).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(ApiError::too_large(BODY_BYTES_MAX)),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            drain(body).await;
+            Err(ApiError::too_large(BODY_BYTES_MAX))
+        }
         Err(error) => Err(ApiError::bad_request(format!("the body could not be read: {error}"))),
+    }
+}
+
+/// Throws away the rest of a body, up to a bound.
+async fn drain(mut body: RequestBody) {
+    let mut left = DRAINED_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
+        left = rest;
     }
 }

@@ -8,6 +8,7 @@ pub(crate) mod decode;
 pub(crate) mod delete;
 pub(crate) mod encode;
 pub(crate) mod meta;
+mod misfit;
 pub(crate) mod patch;
 pub(crate) mod protobuf;
 pub(crate) mod scale;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::decode::{Decoded, Format, decode};
 use super::update::{Booking, Part, check_revision, complete};
-use super::{Current, Write, Written, create, meta};
+use super::{Current, Write, Written, create, meta, misfit};
 use crate::request::FieldValidation;
 use crate::status::{ApiError, Cause};
 
@@ -236,8 +236,11 @@ fn merged(w: &Write<'_>, live: Option<&Value>, applied: &Value, part: Part) -> R
                 .map(|c| Cause { reason: "FieldManagerConflict".into(), message: c.message, field: c.field })
                 .collect(),
         ),
-        ApplyError::Schema(why) if why.starts_with("failed to create typed patch object") => ApiError::bad_request(why),
-        ApplyError::Schema(why) => typed_patch_error(w, &why),
+        ApplyError::Schema(why) => match misfit::all(w, live, applied, part) {
+            misfits if !misfits.is_empty() => w.invalid(w.name(), misfits),
+            _ if why.starts_with("failed to create typed patch object") => ApiError::bad_request(why),
+            _ => typed_patch_error(w, &why),
+        },
         ApplyError::ManagedFieldsSet => ApiError::bad_request("metadata.managedFields must be nil"),
     })
 }

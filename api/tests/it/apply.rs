@@ -67,6 +67,40 @@ async fn what_an_apply_must_say() {
 }
 
 #[tokio::test]
+async fn every_error_of_an_applied_object_is_told_at_once() {
+    let server = server_with_widgets().await;
+    let broken = json!({"color": "purple", "size": "many", "sise": 1, "ports": [{"port": "x"}, {"name": 7}]});
+    let refused = apply(&server, "m1", "", &with(broken)).await;
+    assert_eq!(refused.warnings(), [r#"299 - "unknown field \"spec.sise\", did you mean \"size\"?""#]);
+    let status = refused.expect(422);
+    let mut fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    fields.sort_unstable();
+    assert_eq!(
+        fields,
+        ["spec.color", "spec.ports[0].name", "spec.ports[0].port", "spec.ports[1].name", "spec.size"],
+        "{status}"
+    );
+    assert!(status["message"].as_str().unwrap().contains("spec.size in body must be of type integer: \"string\""), "{status}");
+
+    // Of an object that is there only a part may be applied.
+    apply(&server, "m1", "", &with(json!({"color": "red", "ports": [{"name": "a", "port": 1}]}))).await.expect(201);
+    let status = apply(&server, "m2", "", &with(json!({"size": "many", "note": 1, "ports": [{"name": "a", "proto": 6}]}))).await.expect(422);
+    let mut fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    fields.sort_unstable();
+    assert_eq!(fields, ["spec.note", "spec.ports[0].proto", "spec.size"], "{status}");
+}
+
+#[tokio::test]
+async fn an_object_without_fields_of_its_own_is_unchanged_when_applied_again() {
+    let server = server().await;
+    let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bare"}});
+    let path = "/api/v1/namespaces/bare?fieldManager=m1";
+    let made = patch(&server, "apply", path, &body).await.expect(201);
+    let again = patch(&server, "apply", path, &body).await.expect(200);
+    assert_eq!(again["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"], "{made}\n{again}");
+}
+
+#[tokio::test]
 async fn status_is_applied_through_its_endpoint_only() {
     let server = server_with_widgets().await;
     apply(&server, "m1", "", &with(json!({"color": "red"}))).await.expect(201);
