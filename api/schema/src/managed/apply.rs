@@ -84,15 +84,16 @@ pub fn apply(input: &ApplyInput<'_>) -> Result<Value, ApplyError> {
     if let Some(metadata) = live.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");
     }
-    if managers.is_empty() && input.live.is_some() {
+    let mut set = to_set(Some(schema), &applied);
+    set.strip_identity();
+    input.reset.filter(&mut set);
+    // Who wants no field takes nothing from anybody: there is no first apply to tell apart from what was before.
+    if managers.is_empty() && input.live.is_some() && !set.is_empty() {
         managers = before_first_apply(input, &live);
     }
 
     let me = Manager::applier(input.manager, input.subresource);
     let last = managers.map.remove(&me);
-    let mut set = to_set(Some(schema), &applied);
-    set.strip_identity();
-    input.reset.filter(&mut set);
 
     let mut merged = live.clone();
     merge(Some(schema), &mut merged, &applied);
