@@ -17,6 +17,9 @@ pub struct Status {
     pub code: u16,
     /// What it is about.
     pub details: Option<StatusDetails>,
+    /// Texts of the `Warning` headers that came with it.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 /// What a refused request was about.

@@ -169,7 +169,7 @@ impl Session {
                     message: status.message.clone(),
                     reason: status.reason.clone(),
                     code: status.code,
-                    details: None,
+                    ..Status::default()
                 };
                 ClientError::Status(Box::new(status))
             }
@@ -209,6 +209,7 @@ impl Session {
 /// Reads a refusal; a body that is no Status still gives code and text.
 async fn refusal(response: http::Response<Body>) -> ClientError {
     let code = response.status();
+    let warnings = warnings(response.headers());
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
     let limited = http_body_util::Limited::new(response.into_body(), ERROR_BODY_BYTES_MAX);
     let bytes = limited.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -219,6 +220,7 @@ async fn refusal(response: http::Response<Body>) -> ClientError {
         status.message = if text.is_empty() { code.to_string() } else { text.to_owned() };
     }
     status.code = code.as_u16();
+    status.warnings = warnings;
     if let Some(seconds) = retry_after {
         status.details.get_or_insert_default().retry_after_seconds = Some(seconds);
     }

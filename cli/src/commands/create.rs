@@ -4,7 +4,7 @@ use berth_client::resource;
 use berth_client::session::JSON;
 use http::Method;
 
-use super::apply::{local, problem};
+use super::apply::problem;
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Outcome, exit};
 use crate::kinds;
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
             }
             Err(error) if error.status().is_some() && !matches!(error.code(), 401 | 403) => {
                 code = exit::ERROR;
-                for problem in local::complete(&document, problem::of(&document, &error)) {
+                for problem in problem::of(&document, &error) {
                     ctx.term.say(&format!("{} {problem}", ctx.term.paint_err(Paint::Bad, "error:")));
                 }
             }

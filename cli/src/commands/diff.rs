@@ -4,7 +4,7 @@ use berth_client::Session;
 use serde_json::Value;
 use similar::{ChangeTag, TextDiff};
 
-use super::apply::{Item, local, problem};
+use super::apply::{Item, problem};
 use super::shared::{self, MANAGER};
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Outcome, exit};
@@ -81,7 +81,7 @@ async fn compare(args: Args, ctx: &mut Ctx) -> Outcome<bool> {
             Err(error) if error.is_not_found() && live.is_none() => item.document.object.clone(),
             Err(error) if error.status().is_none() || matches!(error.code(), 401 | 403) => return Err(error.into()),
             Err(error) => {
-                problems.extend(local::complete(&item.document, problem::of(&item.document, &error)));
+                problems.extend(problem::of(&item.document, &error));
                 continue;
             }
         };

@@ -3,7 +3,7 @@
 use berth_client::{ClientError, Session};
 use serde_json::Value;
 
-use super::{Item, local, problem};
+use super::{Item, problem};
 use crate::commands::shared;
 use crate::failure::Outcome;
 use crate::manifest::Problem;
@@ -51,7 +51,7 @@ pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, pr
                 return Err(error.into());
             }
             Err(error) => {
-                problems.extend(local::complete(&item.document, problem::of(&item.document, &error)));
+                problems.extend(problem::of(&item.document, &error));
                 checked.replies.push(None);
             }
         }

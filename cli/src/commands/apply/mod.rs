@@ -2,7 +2,6 @@
 
 mod check;
 pub(crate) mod follow;
-pub(crate) mod local;
 pub(crate) mod problem;
 
 use std::collections::BTreeSet;

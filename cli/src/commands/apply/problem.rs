@@ -15,24 +15,28 @@ pub(crate) fn of(document: &Document, error: &ClientError) -> Vec<Problem> {
     if !undeclared.is_empty() {
         return undeclared;
     }
-    let causes = status.causes().iter().filter(|c| c.field != "<nil>");
-    let problems: Vec<Problem> = causes
-        .map(|cause| {
-            if cause.reason == "FieldManagerConflict" {
-                let manager = manager(&cause.message).unwrap_or("somebody else");
-                return document.problem(&cause.field, format!("is managed by {manager:?}; --force-conflicts takes it over"));
-            }
-            document.problem(&cause.field, cause.message.clone())
-        })
-        .collect();
-    if !problems.is_empty() {
-        return problems;
+    let mut problems: Vec<Problem> = status.warnings.iter().filter_map(|w| unknown_field(document, w)).collect();
+    let causes: Vec<_> = status.causes().iter().filter(|c| c.field != "<nil>").collect();
+    problems.extend(causes.iter().map(|cause| {
+        if cause.reason == "FieldManagerConflict" {
+            let manager = manager(&cause.message).unwrap_or("somebody else");
+            return document.problem(&cause.field, format!("is managed by {manager:?}; --force-conflicts takes it over"));
+        }
+        document.problem(&cause.field, tidy(&cause.field, &cause.message))
+    }));
+    if causes.is_empty() {
+        // `… .spec.ports: duplicate entries for key …`: a path before its message.
+        problems.push(match leading_path(&status.message) {
+            Some((path, message)) => document.problem(path, message),
+            None => document.problem("", status.message.clone()),
+        });
     }
-    // `… .spec.replicas: expected numeric …`: a path before its message.
-    if let Some((path, message)) = leading_path(&status.message) {
-        return vec![document.problem(path, message)];
-    }
-    vec![document.problem("", status.message.clone())]
+    problems
+}
+
+/// `Invalid value: "string": spec.replicas in body must be …` names the field twice; once is enough.
+fn tidy(field: &str, message: &str) -> String {
+    message.replace(&format!("{field} in body "), "")
 }
 
 /// A warning or error about a field that the kind does not have.
@@ -125,6 +129,20 @@ mod tests {
         assert_eq!(
             told(&error),
             ["hello.yaml:7: spec.replicas: Invalid value: \"x\": must be an integer", "hello.yaml:5: spec.template: Required value"]
+        );
+    }
+
+    #[test]
+    fn warnings_of_a_refusal_are_problems_too() {
+        let mut error = refusal("Service is invalid", &[("FieldValueTypeInvalid", "spec.replicas", "Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\"")]);
+        let ClientError::Status(status) = &mut error else { panic!("a status") };
+        status.warnings = vec![r#"unknown field "spec.replcas", did you mean "replicas"?"#.into(), "it is late".into()];
+        assert_eq!(
+            told(&error),
+            [
+                r#"hello.yaml:6: spec.replcas: unknown field, did you mean "replicas"?"#,
+                r#"hello.yaml:7: spec.replicas: Invalid value: "string": must be of type integer: "string""#,
+            ]
         );
     }
 
