@@ -138,8 +138,7 @@ impl fmt::Display for Explanation {
         if self.nodes == 0 {
             return f.write_str("there are no nodes");
         }
-        let plural = if self.nodes == 1 { "" } else { "s" };
-        write!(f, "{} of {} node{plural} fit", self.fitting, self.nodes)?;
+        write!(f, "{} of {} nodes fit", self.fitting, self.nodes)?;
         for (i, count) in self.reasons.iter().enumerate() {
             write!(f, "{} {}: {}", if i == 0 { ":" } else { ";" }, count.nodes, count.reason)?;
         }

@@ -98,8 +98,8 @@ mod tests {
         let mut cluster = cluster(Ranges::new([(100, 102)]));
         let fixed = PortWish { fixed: Some(100), protocol: Protocol::Tcp };
         assert_eq!(place(&mut cluster, "a", &task(&[ANY, fixed, ANY]), 0), [101, 100, 102]);
-        assert_eq!(cluster.explain(&task(&[ANY])).to_string(), "0 of 1 node fit: 1: free ports short by 1");
-        assert_eq!(cluster.explain(&task(&[fixed])).to_string(), "0 of 1 node fit: 1: port 100 taken");
+        assert_eq!(cluster.explain(&task(&[ANY])).to_string(), "0 of 1 nodes fit: 1: free ports short by 1");
+        assert_eq!(cluster.explain(&task(&[fixed])).to_string(), "0 of 1 nodes fit: 1: port 100 taken");
     }
 
     #[test]
@@ -116,6 +116,6 @@ mod tests {
     fn a_task_that_asks_for_a_port_twice_is_told_so() {
         let fixed = PortWish { fixed: Some(80), protocol: Protocol::Tcp };
         let why = cluster(Ranges::default()).explain(&task(&[fixed, fixed])).to_string();
-        assert_eq!(why, "0 of 1 node fit: 1: port 80 is asked for twice by the task itself");
+        assert_eq!(why, "0 of 1 nodes fit: 1: port 80 is asked for twice by the task itself");
     }
 }

@@ -250,7 +250,7 @@ mod tests {
         book.task(&key("t"), Some(&task("u", None, "Pending")));
         book.task(&key("other"), Some(&task("v", None, "Pending")));
         assert_eq!(book.decide(0), []);
-        assert_eq!(book.waiting()[&key("other")].why.as_deref(), Some("0 of 1 node fit: 1: cpu short by 200m"));
+        assert_eq!(book.waiting()[&key("other")].why.as_deref(), Some("0 of 1 nodes fit: 1: cpu short by 200m"));
 
         book.task(&key("t"), Some(&task("u", Some("n"), "Running")));
         assert!(book.assumed(&key("t")).is_none());
