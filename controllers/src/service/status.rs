@@ -9,7 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use super::detail::{self, Detail};
 use super::names::ANNOTATION_ACTIVATED_AT;
 use super::observe::Seen;
-use super::plan::{Life, Plan};
+use super::plan::{Counts, Life, Observed, Plan};
 use crate::driver::context::whole_seconds;
 use crate::driver::{Context, Error};
 use crate::events::EventType;
@@ -68,7 +68,7 @@ pub(super) fn status(seen: &Seen, plan: &Plan, failure: Option<&Error>) -> (Serv
     let mut status = ServiceStatus {
         observed_generation: seen.service.metadata.generation,
         replicas: number(counts.live),
-        updated_replicas: number(counts.updated),
+        updated_replicas: number(updated(observed, counts)),
         ready_replicas: number(counts.ready),
         available_replicas: number(counts.available),
         unavailable_replicas: number(observed.wanted.replicas.saturating_sub(counts.available)),
@@ -88,6 +88,16 @@ pub(super) fn status(seen: &Seen, plan: &Plan, failure: Option<&Error>) -> (Serv
         set_condition(&mut status.conditions, new);
     }
     (status, look_again)
+}
+
+/// Live tasks of the template that the spec has now. A paused plan goes on with the revision before it.
+fn updated(observed: &Observed, counts: Counts) -> u32 {
+    if !observed.wanted.paused {
+        return counts.updated;
+    }
+    let is_wanted = |hash: &str| observed.revisions.iter().any(|revision| revision.is_wanted && revision.hash == hash);
+    let live = observed.tasks.iter().filter(|task| task.is_live() && is_wanted(&task.revision));
+    u32::try_from(live.count()).unwrap_or(u32::MAX)
 }
 
 fn backoffs(seen: &Seen, plan: &Plan) -> Vec<InstanceBackoff> {
