@@ -58,10 +58,11 @@ fn limitations(features: &Features, layout: &Layout) -> Vec<String> {
     if features.cgroups == CgroupLayout::None {
         say("no cgroup can be made: limits of cpu, memory and processes are not enforced, and usage is not measured");
     } else {
-        for controller in ["cpu", "memory", "pids"] {
-            if !features.controllers.iter().any(|c| c == controller) {
-                say(&format!("no {controller} cgroup: its limits are not enforced"));
-            }
+        let lacking = |controller: &&str| !features.controllers.iter().any(|c| c == controller);
+        let lacking: Vec<&str> = ["cpu", "memory", "pids"].into_iter().filter(lacking).collect();
+        if let Some((last, others)) = lacking.split_last() {
+            let names = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+            say(&format!("no cgroup for {names} can be made: limits of {names} are not enforced"));
         }
     }
     if !features.seccomp {
