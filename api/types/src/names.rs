@@ -18,6 +18,14 @@ pub const ANNOTATION_CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 /// Annotation on a Service's template: bumped by `berth rollout restart`.
 pub const ANNOTATION_RESTARTED_AT: &str = "berth.dev/restarted-at";
 
+/// Annotation on a Task: how often in a row its instance had failed before it. It carries the back-off from task
+/// to task, so that it survives everything but the task.
+pub const ANNOTATION_FAILURES: &str = "berth.dev/failures";
+/// Annotation on a Revision: when it last became the current one.
+pub const ANNOTATION_ACTIVATED_AT: &str = "berth.dev/activated-at";
+/// Annotation on an ended JobRun: the how-many-eth of its job that ended as it did.
+pub const ANNOTATION_COUNTED_AS: &str = "berth.dev/counted-as";
+
 /// Finalizer that placement sets when it binds a Task to a node. The node's agent takes it off when the
 /// task's processes, cgroups and sandbox are gone, so that a deleted Task is visible until nothing of it is left.
 pub const FINALIZER_AGENT: &str = "berth.dev/agent";

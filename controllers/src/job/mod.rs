@@ -29,8 +29,7 @@ use schedule::Schedule;
 
 /// Name in logs, metrics, events and managed fields.
 pub const NAME: &str = "berth-job-controller";
-/// Annotation on an ended JobRun: the how-many-eth of its job that ended as it did.
-pub const ANNOTATION_COUNTED_AS: &str = "berth.dev/counted-as";
+pub use berth_types::names::ANNOTATION_COUNTED_AS;
 
 /// What the manager runs for this part.
 pub fn parts() -> Vec<Part> {

@@ -8,11 +8,7 @@ const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 /// Length of a revision's hash. 27^5 are 14 million; a clash among a service's few revisions is resolved by salt.
 const HASH_LEN: usize = 5;
 
-/// Annotation on a Task: how often in a row its instance had failed before it. It carries the back-off from task
-/// to task, so that it survives everything but the task.
-pub const ANNOTATION_FAILURES: &str = "berth.dev/failures";
-/// Annotation on a Revision: when it last became the current one.
-pub const ANNOTATION_ACTIVATED_AT: &str = "berth.dev/activated-at";
+pub use berth_types::names::{ANNOTATION_ACTIVATED_AT, ANNOTATION_FAILURES};
 
 /// The hash of a template: five letters. Other salts give other hashes.
 pub fn hash(template: &TaskTemplate, salt: u32) -> String {
