@@ -39,6 +39,9 @@ pub(crate) struct StateFile {
     pub(crate) groups: Groups,
 }
 
+/// More than a record has, unless it tells of a long path.
+const EXIT_BYTES: usize = 1 << 10;
+
 /// The folder of one container.
 #[derive(Clone, Debug)]
 pub(crate) struct ContainerDir(pub(crate) PathBuf);
@@ -97,8 +100,21 @@ impl ContainerDir {
         self.read("state.json")
     }
 
+    /// Takes the room for the record of the end now: a disk that is full by then must not lose an exit code.
+    pub(crate) fn reserve_exit(&self) {
+        // In vain on a disk that is full already; the record is then tried all the same.
+        let _ = fs::write(self.0.join(".exit.json"), [b' '; EXIT_BYTES]);
+    }
+
     pub(crate) fn write_exit(&self, record: &ExitRecord) -> io::Result<()> {
-        self.write("exit.json", record)
+        use io::Write;
+        let temporary = self.0.join(".exit.json");
+        // In place: a file that is cut to nothing first gives its room away.
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&temporary)?;
+        let text = serde_json::to_vec(record)?;
+        file.write_all(&text)?;
+        file.set_len(text.len() as u64)?;
+        fs::rename(&temporary, self.0.join("exit.json"))
     }
 
     pub(crate) fn exit(&self) -> Result<Option<ExitRecord>, Error> {

@@ -208,8 +208,13 @@ pub struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all_fields = "camelCase")]
 pub enum MountKind {
-    /// A file or directory of the host.
-    Bind { source: PathBuf },
+    /// A file or directory of the host, or what is at `sub_path` below it. The way there leads through no symbolic
+    /// link, whoever may change what is there in the same moment.
+    Bind {
+        source: PathBuf,
+        #[serde(default)]
+        sub_path: Option<PathBuf>,
+    },
     /// An empty directory in memory, counted against the container's memory limit.
     Tmpfs { size_bytes: Option<u64> },
 }

@@ -202,17 +202,28 @@ pub(crate) fn reset_signals() {
         // SAFETY: SIG_DFL needs no handler; KILL, STOP and libc's own numbers are refused, which is fine.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
+    unblock_all_signals();
+}
+
+pub(crate) fn ignore_children() {
+    // SAFETY: SIG_IGN needs no handler. Ended children are then reaped by the kernel.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+}
+
+/// Takes [`ignore_children`] back.
+pub(crate) fn heed_children() {
+    // SAFETY: SIG_DFL needs no handler.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
+/// Takes [`block_all_signals`] back.
+pub(crate) fn unblock_all_signals() {
     // SAFETY: an initialised empty set is installed as the mask.
     unsafe {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigprocmask(libc::SIG_SETMASK, set.as_ptr(), std::ptr::null_mut());
     }
-}
-
-pub(crate) fn ignore_children() {
-    // SAFETY: SIG_IGN needs no handler. Ended children are then reaped by the kernel.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
 }
 
 pub(crate) fn block_all_signals() {

@@ -204,6 +204,16 @@ pub(super) fn clone_tree(path: &Path) -> Result<OwnedFd, Errno> {
     rustix::mount::open_tree(CWD, path, flags)
 }
 
+/// The same for what is at `below` in `source`, on a way without symbolic links.
+pub(super) fn clone_below(source: &Path, below: Option<&Path>) -> Result<OwnedFd, Errno> {
+    let Some(below) = below else { return clone_tree(source) };
+    let source = rustix::fs::open(source, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let found = rustix::fs::openat2(&source, below, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(&found, "", flags | RECURSIVE)
+}
+
 /// A new file system, attached nowhere yet.
 pub(super) fn new_filesystem(kind: &str, options: &[(&str, &str)], flags: u64) -> Result<OwnedFd, Errno> {
     use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};

@@ -1,9 +1,7 @@
 //! The life of one container, seen from its shim: make, start, mind, record, clean up.
 
-use std::fs::DirBuilder;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -13,7 +11,7 @@ use rustix::io::Errno;
 use rustix::pipe::PipeFlags;
 
 use super::child::{self, HERE_I_AM, Program, with_path};
-use super::logs::Stream;
+use super::logs::{self, Stream};
 use super::{Machine, errno_step, init, mounts, step};
 use crate::capability::Set;
 use crate::cgroup::{Entry, Groups, failed};
@@ -48,6 +46,7 @@ pub(super) fn run(
     dir: &ContainerDir,
     control: &OwnedFd,
     spec: OwnedFd,
+    ready: Option<mounts::Ready>,
 ) -> Result<(), LaunchFailure> {
     sys::set_process_name("berth-shim");
     sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).map_err(step("become the reaper"))?;
@@ -59,7 +58,7 @@ pub(super) fn run(
         limits.pids_limit = limits.pids_limit.map(|max| max.saturating_add(1));
     }
     let groups = Groups::create(&machine.layout, &spec.id, &limits);
-    let outcome = groups.and_then(|groups| match start(machine, dir, &spec, &groups, started_unix_nanos, control) {
+    let outcome = groups.and_then(|groups| match start(machine, dir, &spec, &groups, started_unix_nanos, control, ready) {
         Ok(started) => Ok((started, groups)),
         Err(failure) => {
             reap_all(&groups);
@@ -76,6 +75,7 @@ pub(super) fn run(
             Err(failure)
         }
         Ok((started, groups)) => {
+            dir.reserve_exit();
             let has_init = uses_init(machine, &spec);
             let reaped = mind(started, &groups, has_init, &mut record);
             record.cpu_usec = groups.cpu_usec().unwrap_or(reaped.cpu_usec);
@@ -83,7 +83,7 @@ pub(super) fn run(
             record.oom_kills = groups.oom_kills();
             record.memory_peak_bytes = groups.memory_peak();
             record.finished_unix_nanos = sys::unix_nanos();
-            // A full disk: without a record the container counts as lost, which is the truth.
+            // Without a record the container counts as lost, which is the truth.
             let _ = dir.write_exit(&record);
             groups.kill_and_remove();
             Ok(())
@@ -128,6 +128,7 @@ fn start(
     groups: &Groups,
     started_unix_nanos: u64,
     control: &OwnedFd,
+    ready: Option<mounts::Ready>,
 ) -> Result<Started, LaunchFailure> {
     let Pipes { ours, stdout, stderr } = make_pipes(spec)?;
     let entry = groups.entry()?;
@@ -146,11 +147,11 @@ fn start(
         Forked::Child => {
             drop(report);
             let stdio = [&machine.null, &stdout, &stderr];
-            inside(machine, spec, &entry, stdio, &reporter, status_writer)
+            inside(machine, spec, &entry, stdio, &reporter, status_writer, ready)
         }
         Forked::Parent { pid, pidfd } => (pid, pidfd.ok_or(Errno::BADF).map_err(errno_step("watch the process"))?),
     };
-    drop((reporter, status_writer, stdout, stderr, entry));
+    drop((reporter, status_writer, stdout, stderr, entry, ready));
     // Files are made while the new process sets itself up: each costs a good part of a start on a disk.
     dir.write_spec(spec).map_err(|e| failed("write the container's description", &dir.0, e))?;
     let mut streams = open_logs(spec, ours)?;
@@ -188,7 +189,8 @@ fn start(
                 let master = packet.fds.pop().ok_or(Errno::BADF).map_err(errno_step("take the terminal"))?;
                 let copy = master.try_clone().map_err(step("take the terminal"))?;
                 set_nonblocking(&copy)?;
-                streams = vec![Stream::open(&spec.log, "stdout", copy).map_err(log_failed(spec))?];
+                let dir = logs::open_dir(spec).map_err(log_failed(spec))?;
+                streams = vec![Stream::open(&spec.log, &dir, "stdout", copy).map_err(log_failed(spec))?];
                 terminal = Some(master);
             }
             _ => return Err(packet.parse::<LaunchFailure>().map_err(step("understand the new process"))?),
@@ -224,9 +226,8 @@ fn make_pipes(spec: &ContainerSpec) -> Result<Pipes, LaunchFailure> {
 }
 
 fn open_logs(spec: &ContainerSpec, [out, err]: [OwnedFd; 2]) -> Result<Vec<Stream>, LaunchFailure> {
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(&spec.log.dir);
-    made.map_err(log_failed(spec))?;
-    let open = |name, source| Stream::open(&spec.log, name, source).map_err(log_failed(spec));
+    let dir = logs::open_dir(spec).map_err(log_failed(spec))?;
+    let open = |name, source| Stream::open(&spec.log, &dir, name, source).map_err(log_failed(spec));
     Ok(vec![open("stdout", out)?, open("stderr", err)?])
 }
 
@@ -247,9 +248,10 @@ fn inside(
     stdio: [&OwnedFd; 3],
     report: &OwnedFd,
     status: OwnedFd,
+    ready: Option<mounts::Ready>,
 ) -> ! {
     let mut terminal = None;
-    if let Err(failure) = set_up(machine, spec, entry, report, &mut terminal) {
+    if let Err(failure) = set_up(machine, spec, entry, report, ready, &mut terminal) {
         child::give_up(report, &failure);
     }
     if uses_init(machine, spec) {
@@ -257,7 +259,7 @@ fn inside(
         sys::block_all_signals();
         // SAFETY: a process that was cloned from one with a single thread.
         match unsafe { sys::fork() } {
-            Ok(Forked::Child) => sys::reset_signals(),
+            Ok(Forked::Child) => sys::unblock_all_signals(),
             Ok(Forked::Parent { pid, .. }) => {
                 // Init keeps none of the task's pipes: their end must be seen.
                 let null = machine.null.as_fd();
@@ -302,6 +304,7 @@ fn set_up(
     spec: &ContainerSpec,
     entry: &Entry,
     report: &OwnedFd,
+    ready: Option<mounts::Ready>,
     terminal: &mut Option<OwnedFd>,
 ) -> Result<(), LaunchFailure> {
     let isolation = machine.features.isolation;
@@ -318,7 +321,7 @@ fn set_up(
     if let Some(name) = &spec.hostname {
         rustix::system::sethostname(name.as_bytes()).map_err(errno_step("set the host name"))?;
     }
-    mounts::build(spec, &machine.run_dir, isolation)?;
+    mounts::build(spec, &machine.run_dir, isolation, ready)?;
     if spec.tty {
         let (master, slave) = mounts::open_terminal(spec.user.as_ref()).map_err(step("open a terminal"))?;
         wire::send_bytes(report, TERMINAL, &[master.as_fd()]).map_err(step("hand the terminal over"))?;

@@ -2,7 +2,7 @@
 //!
 //! The helper is started once by an agent, has one thread, and dies with it (its socket ends). It keeps what
 //! every start needs: the layout of the cgroups, what the kernel allows, the compiled filter. A fork of it costs a
-//! fifth of starting the whole binary again. Forked shims have a session of their own and outlive both.
+//! fifth of starting the whole binary again, and one is always made ahead of the next request. Forked shims have a session of their own and outlive both.
 
 mod child;
 mod exec;
@@ -22,7 +22,7 @@ use rustix::stdio::dup2_stdin;
 
 use crate::capability::Set;
 use crate::cgroup::Layout;
-use crate::features::Features;
+use crate::features::{Features, Isolation};
 use crate::record::LaunchFailure;
 use crate::rundir::ContainerDir;
 use crate::spec::{ContainerSpec, Seccomp};
@@ -95,25 +95,67 @@ fn serve(run_dir: PathBuf, cgroup_parent: &str) -> std::io::Result<()> {
         layout,
         null,
     };
+    // All to their defaults once, for every shim and every task to come (the Rust runtime sets some).
+    sys::reset_signals();
     sys::ignore_children();
     wire::send(&socket, &Reply::Hello { features: Box::new(machine.features.clone()) }, &[])?;
-    while let Some(packet) = wire::receive(&socket)? {
+    loop {
+        let (taken, teller) = wire::pair()?;
         // SAFETY: this process has never made a thread.
-        match unsafe { sys::fork() }? {
-            Forked::Parent { .. } => {}
-            Forked::Child => {
-                drop(socket);
-                sys::reset_signals();
-                rustix::process::setsid().ok();
-                sys::exit_now(handle(&machine, packet));
+        match unsafe { sys::fork() } {
+            Ok(Forked::Child) => {
+                drop(taken);
+                sys::exit_now(spare(&machine, socket, &teller));
             }
+            Ok(Forked::Parent { .. }) => {
+                drop(teller);
+                if wait_until_taken(&taken) == Some(NO_MORE) {
+                    return Ok(());
+                }
+            }
+            // The machine has no room for one more process: whoever asks hears it, and the next one may have luck.
+            Err(error) => match wire::receive(&socket)? {
+                None => return Ok(()),
+                Some(mut packet) => {
+                    let failure = step("make the container's shim")(error);
+                    if let Some(control) = packet.fds.drain(..).next() {
+                        let _ = wire::send(&control, &Reply::Failed { failure }, &[]);
+                    }
+                }
+            },
         }
     }
-    Ok(())
+}
+
+/// A spare has taken a request.
+const TAKEN: u8 = b't';
+/// The agent is gone.
+const NO_MORE: u8 = b'e';
+
+/// A shim that was forked before anybody asked, with all prepared that is the same for all: a start does not wait
+/// for that. Takes one request.
+fn spare(machine: &Machine, socket: OwnedFd, teller: &OwnedFd) -> i32 {
+    sys::heed_children();
+    rustix::process::setsid().ok();
+    let ready = if machine.features.isolation == Isolation::Root { mounts::Ready::make().ok() } else { None };
+    let packet = wire::receive(&socket);
+    drop(socket);
+    let told = if matches!(packet, Ok(Some(_))) { TAKEN } else { NO_MORE };
+    // A helper that was killed meanwhile listens no more; the request is served all the same.
+    let _ = wire::send_bytes(teller, &[told], &[]);
+    match packet {
+        Ok(Some(packet)) => handle(machine, packet, ready),
+        _ => 0,
+    }
+}
+
+/// What the spare said; `None` when it was killed before it could.
+fn wait_until_taken(taken: &OwnedFd) -> Option<u8> {
+    wire::receive(taken).ok().flatten()?.bytes().first().copied()
 }
 
 /// In the forked shim: one request, to the end of its process.
-fn handle(machine: &Machine, mut packet: Packet) -> i32 {
+fn handle(machine: &Machine, mut packet: Packet, ready: Option<mounts::Ready>) -> i32 {
     let Ok(request) = packet.parse::<Request>() else { return 2 };
     let mut fds = std::mem::take(&mut packet.fds).into_iter();
     let Some(control) = fds.next() else { return 2 };
@@ -122,7 +164,7 @@ fn handle(machine: &Machine, mut packet: Packet) -> i32 {
             // Held until this process ends, however it ends.
             let _lock = fds.next();
             let Some(spec) = fds.next() else { return 2 };
-            launch::run(machine, &ContainerDir(dir), &control, spec)
+            launch::run(machine, &ContainerDir(dir), &control, spec, ready)
         }
         Request::Exec { dir } => exec::run(machine, &ContainerDir(dir), &control, fds.collect()),
     };

@@ -59,20 +59,25 @@ const SHM_SIZE: &str = "67108864";
 /// `/dev` holds only nodes.
 const DEV_SIZE: &str = "65536";
 
-/// The file systems that every container has of its own, made before the host's are out of reach.
-struct Private {
-    proc: OwnedFd,
+/// The file systems of a container that are the same for all, attached nowhere yet.
+pub(super) struct Ready {
     tmp: OwnedFd,
-    dev: Option<Devices>,
-}
-
-struct Devices {
     dev: OwnedFd,
     pts: OwnedFd,
     shm: OwnedFd,
-    mqueue: Option<OwnedFd>,
     /// Bound from the host where they cannot be made.
     nodes: Vec<(&'static str, OwnedFd)>,
+}
+
+/// The file systems that every container has of its own, made before the host's are out of reach.
+struct Private {
+    proc: OwnedFd,
+    /// `/dev/mqueue`; kernels may lack it, and few programs use it.
+    mqueue: Option<OwnedFd>,
+    /// The host's in place of a `/dev/shm` of its own.
+    host_shm: Option<OwnedFd>,
+    has_devices: bool,
+    ready: Ready,
 }
 
 /// A volume or the sandbox, ready to be attached.
@@ -83,10 +88,17 @@ struct Planned {
 }
 
 /// Builds the view in the caller's new mount namespace and makes it the root.
-pub(super) fn build(spec: &ContainerSpec, run_dir: &Path, isolation: Isolation) -> Result<(), LaunchFailure> {
+///
+/// `ready`: what was prepared ahead; made here when it is missing.
+pub(super) fn build(
+    spec: &ContainerSpec,
+    run_dir: &Path,
+    isolation: Isolation,
+    ready: Option<Ready>,
+) -> Result<(), LaunchFailure> {
     make_private()?;
     let planned = plan(spec)?;
-    let private = Private::make(spec, isolation)?;
+    let private = Private::make(spec, isolation, ready)?;
     let mut new_root = None;
     match &spec.rootfs {
         Rootfs::HostReadOnly => {
@@ -158,17 +170,18 @@ pub(super) fn map_own_user(outside: (u32, u32), inside: (u32, u32)) -> io::Resul
 }
 
 fn plan(spec: &ContainerSpec) -> Result<Vec<Planned>, LaunchFailure> {
-    let bind = |source: &Path, target: &Path, read_only: bool| {
-        let tree = clone_tree(source).map_err(|e| failed("open the volume's source", source, e.into()))?;
+    let bind = |source: &Path, below: Option<&Path>, target: &Path, read_only: bool| {
+        let tree = files::clone_below(source, below).map_err(|e| failed("open the volume's source", source, e.into()))?;
         let read_only = if read_only { MOUNT_RDONLY } else { 0 };
         set(&tree, MOUNT_NODEV | MOUNT_NOSUID | read_only, source)?;
-        let is_dir = fs::metadata(source).map_err(|e| failed("look at the volume's source", source, e))?.is_dir();
+        let stat = rustix::fs::fstat(&tree).map_err(|e| failed("look at the volume's source", source, e.into()))?;
+        let is_dir = FileType::from_raw_mode(stat.st_mode).is_dir();
         Ok(Planned { target: target.to_owned(), tree, is_dir })
     };
-    let mut planned = vec![bind(&spec.sandbox, spec.sandbox_in_container(), false)?];
+    let mut planned = vec![bind(&spec.sandbox, None, spec.sandbox_in_container(), false)?];
     for mount in &spec.mounts {
         planned.push(match &mount.kind {
-            MountKind::Bind { source } => bind(source, &mount.target, mount.read_only)?,
+            MountKind::Bind { source, sub_path } => bind(source, sub_path.as_deref(), &mount.target, mount.read_only)?,
             MountKind::Tmpfs { size_bytes } => {
                 let size = size_bytes.map(|bytes| bytes.to_string());
                 let options: Vec<_> =
@@ -209,30 +222,53 @@ fn lock_down(new_root: &Option<OwnedFd>, nodev: u64) -> Result<(), LaunchFailure
 }
 
 impl Private {
-    fn make(spec: &ContainerSpec, isolation: Isolation) -> Result<Self, LaunchFailure> {
-        let made = |what: &'static str| move |e: Errno| failed("make a file system for", Path::new(what), e.into());
+    fn make(spec: &ContainerSpec, isolation: Isolation, ready: Option<Ready>) -> Result<Self, LaunchFailure> {
         let no_exec = MOUNT_NODEV | MOUNT_NOSUID | MOUNT_NOEXEC;
+        let own_ipc = !spec.namespaces.host_ipc;
         Ok(Self {
             // Before the host's is covered: in a user namespace a new one may show no more than that.
             proc: new_filesystem("proc", &[], no_exec).map_err(made("/proc"))?,
-            tmp: new_filesystem("tmpfs", &[("mode", "1777")], MOUNT_NODEV | MOUNT_NOSUID).map_err(made("/tmp"))?,
-            dev: if spec.privileged { None } else { Some(Devices::make(spec, isolation)?) },
+            mqueue: if own_ipc && !spec.privileged { new_filesystem("mqueue", &[], no_exec).ok() } else { None },
+            host_shm: if own_ipc || spec.privileged {
+                None
+            } else {
+                Some(clone_tree(Path::new("/dev/shm")).map_err(made("/dev/shm"))?)
+            },
+            // A privileged one has the host's.
+            has_devices: !spec.privileged,
+            ready: ready.map_or_else(|| Ready::make_in(isolation), Ok)?,
         })
     }
 
     fn attach(self, tree: &mut Tree) -> Result<(), LaunchFailure> {
         tree.attach(&self.proc, Path::new("/proc"), true)?;
-        tree.attach(&self.tmp, Path::new("/tmp"), true)?;
-        match self.dev {
-            Some(devices) => devices.attach(tree),
-            None => Ok(()),
+        tree.attach(&self.ready.tmp, Path::new("/tmp"), true)?;
+        if !self.has_devices {
+            return Ok(());
         }
+        let Ready { dev, pts, shm, nodes, .. } = &self.ready;
+        tree.attach(dev, Path::new("/dev"), true)?;
+        tree.attach(pts, Path::new("/dev/pts"), true)?;
+        tree.attach(self.host_shm.as_ref().unwrap_or(shm), Path::new("/dev/shm"), true)?;
+        if let Some(mqueue) = &self.mqueue {
+            tree.attach(mqueue, Path::new("/dev/mqueue"), true)?;
+        }
+        for (name, node) in nodes {
+            tree.attach(node, &Path::new("/dev").join(name), false)?;
+        }
+        Ok(())
     }
 }
 
-impl Devices {
-    fn make(spec: &ContainerSpec, isolation: Isolation) -> Result<Self, LaunchFailure> {
-        let made = |what: &'static str| move |e: Errno| failed("make", Path::new(what), e.into());
+impl Ready {
+    /// With root's rights, before the container is known. They belong to no mount namespace until they are attached.
+    pub(super) fn make() -> Result<Self, LaunchFailure> {
+        Self::make_in(Isolation::Root)
+    }
+
+    fn make_in(isolation: Isolation) -> Result<Self, LaunchFailure> {
+        let no_exec = MOUNT_NODEV | MOUNT_NOSUID | MOUNT_NOEXEC;
+        let tmp = new_filesystem("tmpfs", &[("mode", "1777")], MOUNT_NODEV | MOUNT_NOSUID).map_err(made("/tmp"))?;
         let dev = new_filesystem("tmpfs", &[("mode", "0755"), ("size", DEV_SIZE)], MOUNT_NOSUID | MOUNT_NOEXEC)
             .map_err(made("/dev"))?;
         let mut nodes = Vec::new();
@@ -260,34 +296,18 @@ impl Devices {
         // Group 5 is tty on all distributions; it is not mapped in a user namespace.
         let group: &[_] = if isolation == Isolation::Root { &[("gid", "5")] } else { &[] };
         let options: Vec<_> = [("ptmxmode", "0666"), ("mode", "0620")].iter().chain(group).copied().collect();
-        let no_exec = MOUNT_NODEV | MOUNT_NOSUID | MOUNT_NOEXEC;
-        let own_ipc = !spec.namespaces.host_ipc;
         Ok(Self {
+            tmp,
             dev,
             pts: new_filesystem("devpts", &options, MOUNT_NOSUID | MOUNT_NOEXEC).map_err(made("/dev/pts"))?,
-            shm: if own_ipc {
-                new_filesystem("tmpfs", &[("mode", "1777"), ("size", SHM_SIZE)], no_exec).map_err(made("/dev/shm"))?
-            } else {
-                clone_tree(Path::new("/dev/shm")).map_err(made("/dev/shm"))?
-            },
-            // Kernels may lack it, and few programs use it.
-            mqueue: if own_ipc { new_filesystem("mqueue", &[], no_exec).ok() } else { None },
+            shm: new_filesystem("tmpfs", &[("mode", "1777"), ("size", SHM_SIZE)], no_exec).map_err(made("/dev/shm"))?,
             nodes,
         })
     }
+}
 
-    fn attach(self, tree: &mut Tree) -> Result<(), LaunchFailure> {
-        tree.attach(&self.dev, Path::new("/dev"), true)?;
-        tree.attach(&self.pts, Path::new("/dev/pts"), true)?;
-        tree.attach(&self.shm, Path::new("/dev/shm"), true)?;
-        if let Some(mqueue) = &self.mqueue {
-            tree.attach(mqueue, Path::new("/dev/mqueue"), true)?;
-        }
-        for (name, node) in &self.nodes {
-            tree.attach(node, &Path::new("/dev").join(name), false)?;
-        }
-        Ok(())
-    }
+fn made(what: &'static str) -> impl Fn(Errno) -> LaunchFailure {
+    move |e| failed("make a file system for", Path::new(what), e.into())
 }
 
 /// Masks and write-protects the kernel's knobs.

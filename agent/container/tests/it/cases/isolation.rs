@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         volumes_appear_where_they_were_asked_for,
         a_volume_whose_source_is_missing_is_named,
         a_link_in_the_sandbox_cannot_move_a_volume_to_the_host,
+        a_link_in_a_sub_path_is_not_followed,
         a_directory_can_be_the_root,
         resource_limits_are_set_and_clamped,
         privileged_containers_may_mount,
@@ -140,7 +141,7 @@ fn volumes_appear_where_they_were_asked_for() {
     let bind = |target: &str, source: &std::path::Path, read_only| Mount {
         target: target.into(),
         read_only,
-        kind: MountKind::Bind { source: source.into() },
+        kind: MountKind::Bind { source: source.into(), sub_path: None },
     };
     let line = "cat /data/f /srv/deep/er/f /etc/app/conf.d/f /etc/berth.conf /tmp/in/f; cat /etc/passwd | head -c 4; \
         echo new > /data/new; touch /srv/deep/er/x 2>/dev/null || echo ro; touch /etc/x 2>/dev/null || echo ro; \
@@ -164,7 +165,7 @@ fn volumes_appear_where_they_were_asked_for() {
 fn a_volume_whose_source_is_missing_is_named() {
     let node = Node::new();
     let mut spec = node.shell("a", "true");
-    let kind = MountKind::Bind { source: "/no/such/volume".into() };
+    let kind = MountKind::Bind { source: "/no/such/volume".into(), sub_path: None };
     spec.mounts = vec![Mount { target: "/data".into(), read_only: false, kind }];
     let refused = node.berth().launch(&spec).unwrap_err();
     assert_eq!(refused.to_string(), "could not open the volume's source (/no/such/volume)");
@@ -177,10 +178,29 @@ fn a_link_in_the_sandbox_cannot_move_a_volume_to_the_host() {
     let mut spec = node.shell("a", "cat up/f");
     std::os::unix::fs::symlink("../../../../../../tmp", spec.sandbox.join("up")).unwrap();
     spec.mounts =
-        vec![Mount { target: spec.sandbox.join("up"), read_only: false, kind: MountKind::Bind { source: volume } }];
+        vec![Mount { target: spec.sandbox.join("up"), read_only: false, kind: MountKind::Bind { source: volume, sub_path: None } }];
     // It went to the container's own /tmp.
     assert_eq!(node.run(&spec).stdout, "data");
     assert!(!std::path::Path::new("/tmp/f").exists());
+}
+
+fn a_link_in_a_sub_path_is_not_followed() {
+    let node = Node::new();
+    let volume = node.sandbox("volume");
+    fs::create_dir(volume.join("real")).unwrap();
+    fs::write(volume.join("real/f"), "data").unwrap();
+    std::os::unix::fs::symlink("/etc", volume.join("link")).unwrap();
+    let with = |id: &str, sub_path: &str| {
+        let mut spec = node.shell(id, "cat /data/f");
+        let kind = MountKind::Bind { source: volume.clone(), sub_path: Some(sub_path.into()) };
+        spec.mounts = vec![Mount { target: "/data".into(), read_only: false, kind }];
+        spec
+    };
+    assert_eq!(node.run(&with("a", "real")).stdout, "data");
+    assert_eq!(node.run(&with("b", "real/f")).record.code, Some(1), "a file is mounted as one");
+    for sub_path in ["link", "../volume", "link/../real"] {
+        assert!(node.berth().launch(&with("c", sub_path)).is_err(), "{sub_path}");
+    }
 }
 
 fn a_directory_can_be_the_root() {
@@ -198,7 +218,7 @@ fn a_directory_can_be_the_root() {
     spec.rootfs = Rootfs::Directory { path: root.clone() };
     spec.sandbox_target = Some("/mnt/berth/sandbox".into());
     spec.mounts =
-        vec![Mount { target: "/usr".into(), read_only: true, kind: MountKind::Bind { source: "/usr".into() } }];
+        vec![Mount { target: "/usr".into(), read_only: true, kind: MountKind::Bind { source: "/usr".into(), sub_path: None } }];
     let output = node.run(&spec);
     assert_eq!(
         output.stdout, "bin dev lib lib64 mnt proc sys tmp usr\n/mnt/berth/sandbox\n/proc/self\n",
