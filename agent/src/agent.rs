@@ -199,7 +199,7 @@ fn prepare(
     masked_paths.extend([config.data_dir.clone(), config.run_dir.clone()]);
     let status = NodeStatus {
         capacity,
-        allocatable,
+        allocatable: allocatable.clone(),
         port_ranges: config.port_ranges.clone(),
         attributes: config.attributes.clone(),
         addresses: vec![
@@ -225,6 +225,7 @@ fn prepare(
             log_max_bytes: config.log_max_bytes,
             log_max_files: config.log_max_files,
             masked_paths,
+            allocatable: allocatable.clone(),
             is_root: rustix::process::geteuid().is_root(),
             node,
         },

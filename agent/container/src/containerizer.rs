@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec};
 
-use crate::cgroup::Layout;
+use crate::cgroup::{Groups, Layout};
 use crate::error::{Error, LaunchError};
 use crate::features::{Features, Isolation};
 use crate::helper::{Helper, receive_in_time};
@@ -234,7 +234,12 @@ impl Containerizer {
         let Some(dir) = self.dir(id) else { return Ok(()) };
         let stuck = |detail: &str| Error::Stuck { id: id.to_owned(), detail: detail.to_owned() };
         // A damaged state must not keep the rest from being removed.
-        if let Ok(Some(state)) = dir.state() {
+        let state = dir.state().unwrap_or_default();
+        if state.is_none() && !Groups::found(&Layout::look(&self.cgroup_parent), id).kill_and_remove() {
+            // Its shim was killed before it could note what it made.
+            return Err(stuck("processes in its cgroup do not end"));
+        }
+        if let Some(state) = state {
             let same_boot = state.boot_id == self.boot_id;
             if same_boot {
                 kill_processes(&state)?;
@@ -262,7 +267,7 @@ impl Containerizer {
                 self.destroy(&id)?;
             }
         }
-        Layout::detect(&self.cgroup_parent).remove_parents();
+        Layout::look(&self.cgroup_parent).remove_parents();
         match fs::remove_dir_all(&self.run_dir) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(Error::Io { action: "remove", path: self.run_dir.clone(), source })

@@ -22,8 +22,8 @@ pub(super) struct Index {
 
 impl Index {
     /// A missing index is fine: times are 0 then.
-    pub(super) fn open(path: &Path) -> Self {
-        Self { file: File::open(path).ok(), ..Self::default() }
+    pub(super) fn open(dir: &Path, name: &str) -> Self {
+        Self { file: super::open(dir, name).ok(), ..Self::default() }
     }
 
     /// When the byte at `offset` was written, in nanoseconds. Offsets must not go back.

@@ -9,7 +9,11 @@ mod notify;
 mod stream;
 mod tail;
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
 
 pub use merge::{Merged, Options};
 pub use notify::Changes;
@@ -19,6 +23,19 @@ pub use stream::{Line, StreamName};
 const LAST_WORDS_LINES: usize = 10;
 /// How many bytes of them.
 const LAST_WORDS_BYTES: usize = 2048;
+
+/// Opens a file of a log's directory. The directory belongs to the task: neither it nor the file may be a link, which
+/// could show a file of the node, and a pipe in its place is not waited for.
+fn open(dir: &Path, name: &str) -> io::Result<File> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::open(dir, flags, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(&dir, name, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("something else is in the place of the log"));
+    }
+    Ok(file)
+}
 
 /// The end of a container's log, for the message of its failure; `None` when it wrote nothing.
 pub fn last_words(dir: &Path) -> Option<String> {

@@ -44,9 +44,13 @@ pub struct Line {
     pub text: Vec<u8>,
 }
 
-/// Path of the `generation`th rotated file; 0 is the one that is written to.
-pub(super) fn path(dir: &Path, name: StreamName, generation: u32) -> PathBuf {
-    if generation == 0 { dir.join(name.file()) } else { dir.join(format!("{}.{generation}", name.file())) }
+/// Name of the `generation`th rotated file; 0 is the one that is written to.
+pub(super) fn file_name(name: StreamName, generation: u32) -> String {
+    if generation == 0 { name.file().to_owned() } else { format!("{}.{generation}", name.file()) }
+}
+
+fn path(dir: &Path, name: StreamName, generation: u32) -> PathBuf {
+    dir.join(file_name(name, generation))
 }
 
 /// Reads forward.
@@ -71,13 +75,11 @@ struct Open {
 
 impl Open {
     fn at(dir: &Path, name: StreamName, generation: u32, offset: u64) -> io::Result<Self> {
-        let path = path(dir, name, generation);
-        let mut file = File::open(&path)?;
+        let file_name = file_name(name, generation);
+        let mut file = super::open(dir, &file_name)?;
         let inode = file.metadata()?.ino();
         file.seek(SeekFrom::Start(offset))?;
-        let mut index = path.into_os_string();
-        index.push(".idx");
-        Ok(Self { file, inode, offset, index: Index::open(Path::new(&index)) })
+        Ok(Self { file, inode, offset, index: Index::open(dir, &format!("{file_name}.idx")) })
     }
 }
 

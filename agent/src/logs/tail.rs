@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::stream::{StreamName, oldest, path};
+use super::stream::{StreamName, file_name, oldest};
 
 /// Bytes read at once, from the end.
 const CHUNK_BYTES: u64 = 64 << 10;
@@ -13,7 +13,7 @@ const CHUNK_BYTES: u64 = 64 << 10;
 pub(super) fn start_of_last(dir: &Path, name: StreamName, lines: usize) -> Option<(u32, u64)> {
     let mut left = lines;
     for generation in 0..=oldest(dir, name) {
-        let Ok(mut file) = File::open(path(dir, name, generation)) else { break };
+        let Ok(mut file) = super::open(dir, &file_name(name, generation)) else { break };
         let length = file.metadata().map(|m| m.len()).unwrap_or(0);
         if lines == 0 {
             return Some((generation, length));

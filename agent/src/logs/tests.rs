@@ -141,3 +141,20 @@ async fn a_change_wakes_a_follower() {
     log.write("stdout", 1, "x\n");
     changes.changed().await.unwrap();
 }
+
+#[test]
+fn a_link_or_a_pipe_in_the_place_of_a_log_shows_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "of the node\n").unwrap();
+    let own = dir.path().join("web");
+    std::fs::create_dir(&own).unwrap();
+    std::os::unix::fs::symlink(&secret, own.join("stdout")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, own.join("stderr"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert_eq!(last_words(&own), None);
+    std::fs::rename(&secret, dir.path().join("stdout")).unwrap();
+    std::os::unix::fs::symlink(dir.path(), dir.path().join("link")).unwrap();
+    assert_eq!(last_words(&dir.path().join("link")), None);
+    assert_eq!(last_words(dir.path()).as_deref(), Some("of the node"));
+}

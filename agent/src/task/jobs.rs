@@ -14,6 +14,7 @@ use super::hooks::launch::{container_id, container_spec};
 use super::hooks::sandbox::Directories;
 use super::hooks::{HookError, sources};
 use super::ledger::{self, Ledger};
+use super::ports;
 use super::state::{Adopted, Event, Exit};
 use super::worker::Context;
 use crate::events::Level;
@@ -123,8 +124,18 @@ impl Start {
                 self.failed(ABANDONED, "the task was stopped before the container was started").await;
                 return false;
             }
-            match self.prepare().await {
+            match self.prepare(Ports::MustBeFree).await {
                 Ok(spec) => break spec,
+                // Its own container, which an earlier agent started and could not note?
+                Err(HookError::Invalid { reason: ports::PORT_TAKEN, .. }) if self.is_there().await => {
+                    match self.prepare(Ports::MayBeOurs).await {
+                        Ok(spec) => break spec,
+                        Err(error) => {
+                            self.failed("StartError", &error.to_string()).await;
+                            return false;
+                        }
+                    }
+                }
                 Err(HookError::Invalid { reason, message }) => {
                     self.failed(reason, &message).await;
                     return false;
@@ -137,16 +148,6 @@ impl Start {
                 }
             }
         };
-        let noted = self.ledger.lock().launching(&self.ctx.ledger_dir, &self.container.name);
-        if let Err(error) = noted {
-            // Without the note a crash could start it twice.
-            self.failed(
-                "LedgerFailed",
-                &format!("could not write the task's ledger in {}: {error}", self.ctx.ledger_dir.display()),
-            )
-            .await;
-            return false;
-        }
         match self.ctx.runtime.launch(spec).await {
             Ok(launched) => {
                 self.ctx.metrics.launches.with_label_values(&["ok"]).inc();
@@ -170,9 +171,33 @@ impl Start {
         }
     }
 
-    async fn prepare(&self) -> Result<berth_container::ContainerSpec, HookError> {
+    /// All that comes before the launch. Files and directories: not on the threads that everything else waits for.
+    async fn prepare(&self, ports: Ports) -> Result<berth_container::ContainerSpec, HookError> {
         let sources = sources::load(&*self.ctx.source, &self.task, &self.container).await?;
-        container_spec(&self.task, &self.container, &self.dirs, &self.ctx.settings, &sources)
+        let (ctx, task, container) = (self.ctx.clone(), self.task.clone(), self.container.clone());
+        let (dirs, ledger) = (self.dirs.clone(), self.ledger.clone());
+        let prepared = tokio::task::spawn_blocking(move || {
+            let spec = container_spec(&task, &container, &dirs, &ctx.settings, &sources)?;
+            if ports == Ports::MustBeFree {
+                let own = task.spec.allocated_ports.iter().filter(|port| port.container == container.name);
+                if let Some(message) = ports::taken(own) {
+                    return Err(HookError::invalid(ports::PORT_TAKEN, message));
+                }
+            }
+            // Without the note a crash could start it twice.
+            ledger.lock().launching(&ctx.ledger_dir, &container.name).map_err(|error| {
+                let dir = ctx.ledger_dir.display();
+                HookError::invalid("LedgerFailed", format!("could not write the task's ledger in {dir}: {error}"))
+            })?;
+            Ok(spec)
+        });
+        let broken = |e| HookError::invalid("StartError", format!("the container's preparation did not finish: {e}"));
+        prepared.await.map_err(broken)?
+    }
+
+    async fn is_there(&self) -> bool {
+        let id = container_id(self.task.metadata.uid.as_deref().unwrap_or_default(), &self.container.name);
+        matches!(self.ctx.runtime.find(&id).await, Ok(Some(_)))
     }
 
     /// Tells of the end, then forgets the container: the ledger keeps the code, the sandbox keeps the logs.
@@ -188,7 +213,10 @@ impl Start {
             reason = exit.reason,
             "container ended"
         );
-        let noted = self.ledger.lock().exited(&self.ctx.ledger_dir, &self.container.name, &exit);
+        let (ledger, ctx, name, noting) =
+            (self.ledger.clone(), self.ctx.clone(), self.container.name.clone(), exit.clone());
+        let noted = tokio::task::spawn_blocking(move || ledger.lock().exited(&ctx.ledger_dir, &name, &noting)).await;
+        let noted = noted.unwrap_or_else(|e| Err(std::io::Error::other(e)));
         self.send(Event::Exited { container: self.index, exit }).await;
         match noted {
             Ok(()) => {
@@ -209,6 +237,14 @@ impl Start {
     async fn send(&self, event: Event) {
         let _ = self.events.send(event).await;
     }
+}
+
+/// Whether the container's ports are looked at before it is launched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ports {
+    MustBeFree,
+    /// It may be running already.
+    MayBeOurs,
 }
 
 enum Recovered {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_client::kube::runtime::watcher::{self, Event};
-use berth_types::Task;
+use berth_types::{Task, TaskStatus};
 use berth_types::names::FINALIZER_AGENT;
 use futures::{Stream, StreamExt};
 use parking_lot::RwLock;
@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::admission;
 use super::hooks::launch::container_id;
 use super::jobs;
 use super::ledger::{self, Ledger};
@@ -35,6 +36,20 @@ pub struct View {
     pub task: Arc<Task>,
     /// What its worker last reported.
     pub reports: watch::Receiver<Report>,
+}
+
+impl View {
+    /// Ended tasks hold nothing: the report says so before the API server, and with it placement, is told.
+    fn holds_resources(&self) -> bool {
+        let report = self.reports.borrow();
+        let ended = |status: Option<&TaskStatus>| status.is_some_and(|s| s.phase.is_terminal());
+        !(report.release || ended(report.status.as_ref()) || ended(self.task.status.as_ref()))
+    }
+}
+
+/// Whether it was let in by an earlier life of the agent.
+fn was_started(task: &Task) -> bool {
+    task.status.as_ref().is_some_and(|s| s.phase.is_terminal() || s.containers.iter().any(|c| c.container_id.is_some()))
 }
 
 /// The tasks on this node, for the HTTP server and the metrics.
@@ -174,9 +189,17 @@ impl Manager {
         let ledger = task.metadata.uid.as_ref().and_then(|uid| self.ledgers.remove(uid));
         tracing::info!(namespace = key.0, task = key.1, known = ledger.is_some(), "task taken up");
         let view_task = Arc::new(task.clone());
-        let handle = worker::spawn(self.ctx.clone(), task, ledger, &mut self.workers);
+        let refused = if ledger.is_some() || was_started(&task) { None } else { self.refuse(&task) };
+        let handle = worker::spawn(self.ctx.clone(), task, ledger, refused, &mut self.workers);
         self.registry.0.write().insert(key.clone(), View { task: view_task, reports: handle.reports.clone() });
         self.slots.insert(key, Slot { handle, next: None });
+    }
+
+    /// Why the task does not fit beside those that run here.
+    fn refuse(&self, task: &Task) -> Option<String> {
+        let all = self.registry.all();
+        let running = all.iter().filter(|view| view.holds_resources()).map(|view| &*view.task);
+        admission::refuse(task, running, &self.ctx.settings.allocatable)
     }
 
     /// The whole list was given: what is not in it is gone.

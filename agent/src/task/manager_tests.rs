@@ -57,7 +57,11 @@ fn start(dir: &std::path::Path, fake: &Fake) -> Agent {
         runtime: Arc::new(fake.clone()),
         source: Arc::new(Silent),
         status: Arc::new(Silent),
-        settings: Settings { node: NodeFacts { name: "n1".into(), ..NodeFacts::default() }, ..Settings::default() },
+        settings: Settings {
+            node: NodeFacts { name: "n1".into(), ..NodeFacts::default() },
+            allocatable: [("cpu".to_owned(), "3".into())].into(),
+            ..Settings::default()
+        },
         data_dir: dir.to_owned(),
         run_dir: dir.join("run"),
         ledger_dir: dir.join("tasks"),
@@ -150,4 +154,46 @@ async fn tasks_of_other_nodes_are_left_alone() {
     other.spec.node_name = Some("n2".into());
     agent.list(&[other]).await;
     assert!(fake.ids().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_does_not_fit_is_refused_until_another_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::default();
+    let mut agent = start(dir.path(), &fake);
+    let wants = |name: &str, uid: &str| {
+        let mut task = task(name, uid);
+        task.spec.template.containers[0].resources.requests = [("cpu".to_owned(), "2".into())].into();
+        task
+    };
+    agent.list(&[wants("a", "1"), wants("b", "2")]).await;
+    let phase = |name: &str| {
+        let status = agent.registry.get("shop", name).unwrap().reports.borrow().status.clone().unwrap();
+        (format!("{:?}", status.phase), status.reason.unwrap_or_default())
+    };
+    assert_eq!(phase("a").0, "Running");
+    assert_eq!(phase("b"), ("Failed".to_owned(), "OutOfResources".to_owned()));
+    assert_eq!(fake.launches(), ["1.c"]);
+    fake.exit("1.c", 0);
+    settle().await;
+    agent.events.send(Ok(Event::Apply(wants("c", "3")))).await.unwrap();
+    settle().await;
+    assert_eq!(phase("c").0, "Running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_smaller_node_keeps_what_runs_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::default();
+    let mut agent = start(dir.path(), &fake);
+    agent.list(&[task("a", "1"), task("b", "2")]).await;
+    agent.crash().await;
+    let mut agent = start(dir.path(), &fake);
+    let large = |name: &str, uid: &str| {
+        let mut task = task(name, uid);
+        task.spec.template.containers[0].resources.requests = [("cpu".to_owned(), "9".into())].into();
+        task
+    };
+    agent.list(&[large("a", "1"), large("b", "2")]).await;
+    assert_eq!((fake.ids().len(), fake.signals().len()), (2, 0));
 }

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::admission;
 use super::hooks::launch::{Settings, container_id};
 use super::hooks::sandbox::Directories;
 use super::hooks::sources::Source;
@@ -89,7 +90,14 @@ pub struct Handle {
 }
 
 /// Starts the worker of one task in `set`; it ends when the task is released. `ledger` is what an earlier agent knew.
-pub fn spawn(ctx: Arc<Context>, task: Task, ledger: Option<Ledger>, set: &mut JoinSet<String>) -> Handle {
+/// `refused`: why the node does not take it.
+pub fn spawn(
+    ctx: Arc<Context>,
+    task: Task,
+    ledger: Option<Ledger>,
+    refused: Option<String>,
+    set: &mut JoinSet<String>,
+) -> Handle {
     let (orders, order_queue) = mpsc::channel(ORDER_QUEUE);
     let (report, reports) = watch::channel(Report::default());
     let uid = task.metadata.uid.clone().unwrap_or_default();
@@ -98,7 +106,7 @@ pub fn spawn(ctx: Arc<Context>, task: Task, ledger: Option<Ledger>, set: &mut Jo
         let status = ctx.status.clone();
         let metrics = ctx.metrics.clone();
         let subject = task.clone();
-        let worker = Worker::new(ctx, task, ledger, report);
+        let worker = Worker::new(ctx, task, ledger, refused, report);
         // Both end with the task, and stop together with the agent.
         tokio::join!(worker.run(order_queue), write_reports(&*status, &subject, reports, &metrics));
         uid
@@ -119,6 +127,8 @@ struct Worker {
     report: watch::Sender<Report>,
     ledger: Arc<Mutex<Ledger>>,
     recovered: bool,
+    /// Why nothing of it may be started.
+    refused: Option<String>,
     dirs: Option<Directories>,
     jobs: JoinSet<()>,
     events: mpsc::Sender<Event>,
@@ -132,7 +142,13 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(ctx: Arc<Context>, task: Task, ledger: Option<Ledger>, report: watch::Sender<Report>) -> Self {
+    fn new(
+        ctx: Arc<Context>,
+        task: Task,
+        ledger: Option<Ledger>,
+        refused: Option<String>,
+        report: watch::Sender<Report>,
+    ) -> Self {
         let told = task.status.as_ref().is_some_and(|s| s.phase.is_terminal());
         let ran = task.status.as_ref().is_some_and(|s| s.phase == TaskPhase::Running);
         let recovered = ledger.is_some();
@@ -157,6 +173,7 @@ impl Worker {
             report,
             ledger: Arc::new(Mutex::new(ledger)),
             recovered,
+            refused,
             jobs: JoinSet::new(),
             events,
             queue,
@@ -261,6 +278,10 @@ impl Worker {
     fn act(&mut self, action: Action) {
         match action {
             Action::Start(index) => {
+                if let Some(message) = self.refused.clone() {
+                    let reason = admission::OUT_OF_RESOURCES.to_owned();
+                    return self.send(Event::StartFailed { container: index, reason, message });
+                }
                 let Some(dirs) = self.dirs.clone() else {
                     let message = "the task's name or uid cannot be a directory's".to_owned();
                     return self.send(Event::StartFailed {

@@ -76,7 +76,7 @@ impl Node {
     fn start(&mut self, task: &Task) -> Handle {
         let ctx = self.context();
         let ledger = crate::task::ledger::load_all(&ctx.ledger_dir).unwrap().pop();
-        spawn(ctx, task.clone(), ledger, &mut self.set)
+        spawn(ctx, task.clone(), ledger, None, &mut self.set)
     }
 
     /// The agent dies.
@@ -242,6 +242,23 @@ async fn a_start_that_fails_says_why() {
     let image = task(serde_json::json!({"containers": [{"name": "c", "image": "nginx"}]}));
     let end = until_phase(&node.start(&image), TaskPhase::Failed).await;
     assert_eq!(end.reason.as_deref(), Some("ImageNotSupported"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_port_that_a_stranger_holds_fails_the_task_before_its_start() {
+    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = stranger.local_addr().unwrap().port();
+    let mut node = Node::new();
+    let mut task = one();
+    task.spec.allocated_ports = serde_json::from_value(serde_json::json!([
+        {"container": task.spec.template.containers[0].name, "index": 0, "port": port}
+    ]))
+    .unwrap();
+    let handle = node.start(&task);
+    let status = until_phase(&handle, TaskPhase::Failed).await;
+    assert_eq!(status.reason.as_deref(), Some("PortTaken"));
+    assert!(status.message.unwrap().contains(&format!("port {port} of the node is taken by another process")));
+    assert!(node.fake.launches().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

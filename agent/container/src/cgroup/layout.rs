@@ -29,6 +29,15 @@ pub(crate) struct Layout {
 impl Layout {
     /// Finds the trees and makes `parent` in each, below our own group.
     pub(crate) fn detect(parent: &str) -> Self {
+        Self::find(parent, Purpose::Make)
+    }
+
+    /// The same for parents that are there, without a change to the machine: for an agent that only cleans up.
+    pub(crate) fn look(parent: &str) -> Self {
+        Self::find(parent, Purpose::Look)
+    }
+
+    fn find(parent: &str, purpose: Purpose) -> Self {
         let mut layout = Self {
             kind: CgroupLayout::None,
             v2_parent: None,
@@ -39,8 +48,8 @@ impl Layout {
         };
         let mounts = procfs::mounts().unwrap_or_default();
         let own = procfs::own_cgroups();
-        layout.find_v1(&mounts, &own, parent);
-        layout.find_v2(&mounts, &own, parent);
+        layout.find_v1(&mounts, &own, parent, purpose);
+        layout.find_v2(&mounts, &own, parent, purpose);
         layout.kind = match (&layout.v2_parent, layout.v1_parents.is_empty()) {
             (Some(_), true) => CgroupLayout::V2,
             (Some(_), false) => CgroupLayout::Hybrid,
@@ -57,7 +66,7 @@ impl Layout {
         }
     }
 
-    fn find_v1(&mut self, mounts: &[MountInfo], own: &[(String, String)], parent: &str) {
+    fn find_v1(&mut self, mounts: &[MountInfo], own: &[(String, String)], parent: &str, purpose: Purpose) {
         for controller in V1_USED {
             let named = |list: &str| list.split(',').any(|c| c == controller);
             let Some(mount) = mounts.iter().find(|m| m.fs_type == "cgroup" && named(&m.super_options)) else {
@@ -65,7 +74,7 @@ impl Layout {
             };
             let own_path = own.iter().find(|(list, _)| named(list)).map_or("/", |(_, path)| path.as_str());
             let path = below(mount, own_path).join(parent);
-            match make_parent(&path) {
+            match purpose.prepare(&path) {
                 Ok(()) => {
                     if WANTED.contains(&controller) {
                         self.controllers.push(controller.to_owned());
@@ -77,13 +86,18 @@ impl Layout {
         }
     }
 
-    fn find_v2(&mut self, mounts: &[MountInfo], own: &[(String, String)], parent: &str) {
+    fn find_v2(&mut self, mounts: &[MountInfo], own: &[(String, String)], parent: &str, purpose: Purpose) {
         let Some(mount) = mounts.iter().find(|m| m.fs_type == "cgroup2") else { return };
         let own_path = own.iter().find(|(list, _)| list.is_empty()).map_or("/", |(_, path)| path.as_str());
-        let own_group = below(mount, own_path);
+        let own_group = home(below(mount, own_path));
         let path = own_group.join(parent);
-        if let Err(error) = make_parent(&path) {
+        if let Err(error) = purpose.prepare(&path) {
             return self.note("version 2", &path, &error);
+        }
+        if purpose == Purpose::Look {
+            self.v2_limits = self.v1_parents.is_empty();
+            self.v2_parent = Some(path);
+            return;
         }
         let available = fs::read_to_string(own_group.join("cgroup.controllers")).unwrap_or_default();
         let offered: Vec<_> = WANTED
@@ -112,6 +126,33 @@ fn below(mount: &MountInfo, own: &str) -> PathBuf {
     mount.point.join(relative)
 }
 
+/// What a layout is found for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Make,
+    Look,
+}
+
+impl Purpose {
+    fn prepare(self, path: &Path) -> io::Result<()> {
+        match self {
+            Self::Make => make_parent(path),
+            Self::Look => fs::metadata(path).map(drop),
+        }
+    }
+}
+
+/// Where our own process steps aside, so that controllers can be given to the groups beside it.
+const LEAF: &str = "berth-agent";
+
+/// The group that was given to us, also after we stepped into our leaf of it.
+fn home(own: PathBuf) -> PathBuf {
+    match own.parent() {
+        Some(parent) if own.ends_with(LEAF) => parent.to_owned(),
+        _ => own,
+    }
+}
+
 /// Makes the directory and shows that we may write there.
 fn make_parent(path: &Path) -> io::Result<()> {
     match fs::create_dir_all(path) {
@@ -130,7 +171,7 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
         // Only a group without processes of its own may give controllers to its children: our process and
         // the helper's step into a leaf. Others that are there are not ours to move.
         Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-            let leaf = group.join("berth-agent");
+            let leaf = group.join(LEAF);
             make_parent(&leaf)?;
             for pid in [std::process::id(), std::os::unix::process::parent_id()] {
                 fs::write(leaf.join("cgroup.procs"), pid.to_string())?;
@@ -138,5 +179,23 @@ fn enable(group: &Path, controller: &str) -> io::Result<()> {
             on()
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_that_was_given_is_found_again_from_the_leaf() {
+        for own in ["/sys/fs/cgroup/unit", "/sys/fs/cgroup/unit/berth-agent"] {
+            assert_eq!(home(own.into()), Path::new("/sys/fs/cgroup/unit"));
+        }
+    }
+
+    #[test]
+    fn looking_makes_nothing() {
+        let before = Layout::look("berth-never-made");
+        assert!(before.v2_parent.is_none() && before.v1_parents.is_empty());
     }
 }

@@ -111,6 +111,20 @@ impl Groups {
         Ok(())
     }
 
+    /// Those of `id` that exist, when nothing was noted of them.
+    pub(crate) fn found(layout: &Layout, id: &str) -> Self {
+        let exists = |path: &PathBuf| path.is_dir();
+        let v1 = layout.v1_parents.iter().map(|(controller, parent)| (controller, parent.join(id)));
+        Self {
+            v2: layout.v2_parent.as_ref().map(|parent| parent.join(id)).filter(exists),
+            v2_limits: layout.v2_limits,
+            v1: v1
+                .filter(|(_, path)| exists(path))
+                .map(|(controller, path)| V1Group { controller: controller.clone(), path })
+                .collect(),
+        }
+    }
+
     /// Opens what a process needs to enter.
     pub(crate) fn entry(&self) -> Result<Entry, LaunchFailure> {
         let mut entry = Entry::default();

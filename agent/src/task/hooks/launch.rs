@@ -24,6 +24,8 @@ pub struct Settings {
     pub log_max_files: u32,
     /// Hidden from containers: the agent's own state and keys.
     pub masked_paths: Vec<PathBuf>,
+    /// What tasks may have of the node; nothing: not known.
+    pub allocatable: ResourceList,
     /// The agent runs as root.
     pub is_root: bool,
     /// What tasks are told of the node.

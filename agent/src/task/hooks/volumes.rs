@@ -49,7 +49,7 @@ pub fn prepare(
             Some(kind) if mount.sub_path.is_none() => kind?,
             _ => {
                 let source = source(task, container, volume, node, dirs, sources, user)?;
-                MountKind::Bind { source: below(&source, mount)? }
+                MountKind::Bind { sub_path: below(&source, mount)?, source }
             }
         };
         let fixed = volume.config_map.is_some() || volume.secret.is_some() || volume.downward_api.is_some();
@@ -218,28 +218,39 @@ fn relative(path: &str) -> Result<PathBuf, HookError> {
         .ok_or_else(|| HookError::invalid(BAD_VOLUME, format!("path {path:?} must be relative and without '..'")))
 }
 
-/// The mount's `subPath` inside the volume. Symbolic links on the way are refused: the container may have made them.
-fn below(source: &Path, mount: &VolumeMount) -> Result<PathBuf, HookError> {
-    let Some(sub) = mount.sub_path.as_deref().filter(|s| !s.is_empty()) else { return Ok(source.to_owned()) };
-    let mut path = source.to_owned();
-    for component in relative(sub)?.components() {
-        path.push(component);
-        match fs::symlink_metadata(&path) {
-            Ok(meta) if meta.file_type().is_symlink() => {
-                return Err(HookError::invalid(
-                    BAD_VOLUME,
-                    format!("subPath {sub:?} of volume {:?} leads through a symbolic link", mount.name),
-                ));
-            }
-            Ok(_) => {}
-            Err(_) => {
-                fs::create_dir(&path).map_err(|e| {
-                    HookError::invalid(VOLUME_FAILED, format!("subPath {sub:?} of volume {:?}: {e}", mount.name))
-                })?;
-            }
+/// The mount's `subPath` inside the volume, made when it is missing. Symbolic links on the way are refused: a container
+/// may have made them, and may make one in this moment, so each step is taken from the directory before it. The
+/// containerizer walks the way again and follows none either.
+fn below(source: &Path, mount: &VolumeMount) -> Result<Option<PathBuf>, HookError> {
+    use rustix::fs::{CWD, FileType, Mode, OFlags};
+    use rustix::io::Errno;
+    let Some(sub) = mount.sub_path.as_deref().filter(|s| !s.is_empty()) else { return Ok(None) };
+    let path = relative(sub)?;
+    let failed = |e: Errno| {
+        HookError::invalid(VOLUME_FAILED, format!("subPath {sub:?} of volume {:?}: {}", mount.name, io::Error::from(e)))
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let mut at = rustix::fs::openat(CWD, source, flags, Mode::empty()).map_err(failed)?;
+    for part in path.components() {
+        let part: &Path = part.as_ref();
+        let open = || rustix::fs::openat(&at, part, flags | OFlags::NOFOLLOW, Mode::empty());
+        let next = match open() {
+            Err(Errno::NOENT) => match rustix::fs::mkdirat(&at, part, Mode::from_raw_mode(0o755)) {
+                Err(error) if error != Errno::EXIST => Err(error),
+                _ => open(),
+            },
+            other => other,
+        };
+        at = next.map_err(failed)?;
+        let stat = rustix::fs::fstat(&at).map_err(failed)?;
+        if FileType::from_raw_mode(stat.st_mode).is_symlink() {
+            return Err(HookError::invalid(
+                BAD_VOLUME,
+                format!("subPath {sub:?} of volume {:?} leads through a symbolic link", mount.name),
+            ));
         }
     }
-    Ok(path)
+    Ok(Some(path))
 }
 
 fn host_path(host: &HostPath) -> Result<PathBuf, HookError> {
@@ -310,7 +321,7 @@ mod tests {
 
         fn source(&self) -> PathBuf {
             match self.prepare().unwrap().remove(0).kind {
-                MountKind::Bind { source } => source,
+                MountKind::Bind { source, .. } => source,
                 other => panic!("not a bind mount: {other:?}"),
             }
         }

@@ -14,6 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
         a_killed_agent_leaves_its_containers_running_and_the_next_one_gets_the_exit_code,
         an_exit_while_no_agent_was_there_is_found,
         a_killed_shim_means_lost_and_nothing_is_left,
+        a_start_of_which_only_the_cgroup_was_made_leaves_nothing,
         a_killed_helper_is_started_again,
         a_record_of_another_boot_is_lost_and_harms_nobody,
         the_end_can_be_watched_by_descriptor,
@@ -94,6 +95,17 @@ fn a_killed_shim_means_lost_and_nothing_is_left() {
     assert_eq!(node.berth().status("a").unwrap(), Some(State::Lost));
     node.berth().destroy("a").unwrap();
     eventually("its processes are gone", || processes_with("8647020").is_empty());
+    assert_eq!((node.groups().len(), node.berth().status("a").unwrap()), (0, None));
+}
+
+fn a_start_of_which_only_the_cgroup_was_made_leaves_nothing() {
+    let node = Node::new();
+    node.berth().launch(&node.shell("a", "exec sleep 8647023")).unwrap();
+    kill(shim_pid(&node, "a"));
+    // As if it had been killed a moment before it wrote down what it had made.
+    fs::remove_file(node.root.path().join("run/c/a/state.json")).unwrap();
+    node.berth().destroy("a").unwrap();
+    eventually("its processes are gone", || processes_with("8647023").is_empty());
     assert_eq!((node.groups().len(), node.berth().status("a").unwrap()), (0, None));
 }
 
