@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -23,6 +24,14 @@ pub struct Cluster {
     slot: Slot,
     child: Option<Child>,
     extra: Vec<String>,
+    user: Option<User>,
+}
+
+/// Somebody else than root, with a copy of the binary that they may execute.
+#[derive(Debug)]
+struct User {
+    id: u32,
+    binary: PathBuf,
 }
 
 /// The three parts as separate processes.
@@ -41,7 +50,7 @@ impl Cluster {
     pub fn prepare() -> Self {
         let dir = tempfile::Builder::new().prefix("berth-e2e-").tempdir().expect("a temporary directory");
         let data = dir.path().join("data");
-        Self { dir, data, disk: None, slot: Slot::take(), child: None, extra: vec![] }
+        Self { dir, data, disk: None, slot: Slot::take(), child: None, extra: vec![], user: None }
     }
 
     /// Like [`Cluster::prepare`], with the data directory on a file system of its own that is soon full.
@@ -53,6 +62,22 @@ impl Cluster {
         let disk = Disk::mount(cluster.path("disk"), mebibytes);
         cluster.data = disk.0.join("data");
         cluster.disk = Some(disk);
+        cluster
+    }
+
+    /// Like [`Cluster::prepare`], with `berth` run by a user without any right: nobody.
+    ///
+    /// # Panics
+    /// When this is not root, who alone can become another.
+    pub fn of_nobody() -> Self {
+        const NOBODY: u32 = 65_534;
+        let mut cluster = Self::prepare();
+        let binary = cluster.path("berth");
+        std::fs::copy(berth_bin(), &binary).expect("a copy of the binary");
+        for path in [cluster.dir.path(), &binary] {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).expect("only root gives files away");
+        }
+        cluster.user = Some(User { id: NOBODY, binary });
         cluster
     }
 
@@ -149,7 +174,12 @@ impl Cluster {
     #[track_caller]
     pub fn spawn(&mut self) {
         let log = File::options().create(true).append(true).open(self.path("up.log")).expect("a log file");
-        let child = Command::new(berth_bin())
+        let mut command = Command::new(self.binary());
+        if let Some(user) = &self.user {
+            // Other groups are dropped with the user.
+            command.uid(user.id).gid(user.id).current_dir("/").env("HOME", self.dir.path());
+        }
+        let child = command
             .args(self.up_arguments())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("the log file again"))
@@ -213,12 +243,12 @@ impl Cluster {
 
     /// Runs `berth` against this cluster.
     pub fn berth(&self, arguments: &[&str]) -> Run {
-        self.run_with(&berth_bin(), arguments, None)
+        self.run_with(&self.binary(), arguments, None)
     }
 
     /// Runs `berth` with this text on standard input.
     pub fn berth_stdin(&self, arguments: &[&str], input: &str) -> Run {
-        self.run_with(&berth_bin(), arguments, Some(input))
+        self.run_with(&self.binary(), arguments, Some(input))
     }
 
     /// Applies a manifest given as text, without waiting.
@@ -230,6 +260,10 @@ impl Cluster {
     /// Runs Debian's kubectl against this cluster.
     pub fn kubectl(&self, arguments: &[&str]) -> Run {
         self.run_with(&kubectl_bin(), arguments, None)
+    }
+
+    fn binary(&self) -> PathBuf {
+        self.user.as_ref().map_or_else(berth_bin, |user| user.binary.clone())
     }
 
     fn run_with(&self, program: &Path, arguments: &[&str], input: Option<&str>) -> Run {
@@ -254,6 +288,9 @@ impl Cluster {
             .env("HOME", self.dir.path())
             .env("NO_COLOR", "1")
             .env_remove("BERTH_BIN");
+        if let Some(user) = &self.user {
+            command.uid(user.id).gid(user.id).current_dir("/");
+        }
         command
     }
 

@@ -13,3 +13,4 @@ mod heal;
 mod hello;
 mod kubectl;
 mod rollout;
+mod rootless;

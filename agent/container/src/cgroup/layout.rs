@@ -81,7 +81,7 @@ impl Layout {
                     }
                     self.v1_parents.push((controller.to_owned(), path));
                 }
-                Err(error) => self.note(controller, &path, &error),
+                Err(error) => self.note(&path, &error),
             }
         }
     }
@@ -92,7 +92,7 @@ impl Layout {
         let own_group = home(below(mount, own_path));
         let path = own_group.join(parent);
         if let Err(error) = purpose.prepare(&path) {
-            return self.note("version 2", &path, &error);
+            return self.note(&path, &error);
         }
         if purpose == Purpose::Look {
             self.v2_limits = self.v1_parents.is_empty();
@@ -108,15 +108,15 @@ impl Layout {
             let enabled = enable(&own_group, controller).and_then(|()| enable(&path, controller));
             match enabled {
                 Ok(()) => self.controllers.push(controller.to_owned()),
-                Err(error) => self.note(controller, &own_group, &error),
+                Err(error) => self.note(&own_group, &error),
             }
         }
         self.v2_limits = self.v1_parents.is_empty();
         self.v2_parent = Some(path);
     }
 
-    fn note(&mut self, what: &str, path: &Path, error: &io::Error) {
-        self.notes.push(format!("no {what} cgroup could be made ({}: {error})", path.display()));
+    fn note(&mut self, path: &Path, error: &io::Error) {
+        self.notes.push(format!("{}: {error}", path.display()));
     }
 }
 

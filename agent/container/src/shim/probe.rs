@@ -55,19 +55,50 @@ fn limitations(features: &Features, layout: &Layout) -> Vec<String> {
                  processes and files, and volumes cannot be mounted");
         }
     }
+    // One is enough to see why: the others fail for the same reason.
+    let why = layout.notes.first().map(|note| format!(" ({note})")).unwrap_or_default();
     if features.cgroups == CgroupLayout::None {
-        say("no cgroup can be made: limits of cpu, memory and processes are not enforced, and usage is not measured");
+        say(&format!(
+            "no cgroup can be made{why}: limits of cpu, memory and processes are not enforced, and usage is not measured"
+        ));
     } else {
         let lacking = |controller: &&str| !features.controllers.iter().any(|c| c == controller);
         let lacking: Vec<&str> = ["cpu", "memory", "pids"].into_iter().filter(lacking).collect();
         if let Some((last, others)) = lacking.split_last() {
             let names = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
-            say(&format!("no cgroup for {names} can be made: limits of {names} are not enforced"));
+            say(&format!("no cgroup for {names} can be made{why}: limits of {names} are not enforced"));
         }
     }
     if !features.seccomp {
         say("the kernel has no seccomp: dangerous system calls are not refused");
     }
-    words.extend(layout.notes.iter().cloned());
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lack_is_said_once_however_many_trees_show_it() {
+        let notes = ["memory", "cpu", "pids"].map(|c| format!("/sys/fs/cgroup/{c}/berth: Permission denied"));
+        let layout = Layout {
+            kind: CgroupLayout::None,
+            v2_parent: None,
+            v2_limits: false,
+            v1_parents: Vec::new(),
+            controllers: Vec::new(),
+            notes: notes.to_vec(),
+        };
+        let features = Features {
+            isolation: Isolation::UserNamespace,
+            cgroups: CgroupLayout::None,
+            controllers: Vec::new(),
+            seccomp: true,
+            limitations: Vec::new(),
+        };
+        let said = limitations(&features, &layout);
+        assert_eq!(said.len(), 2, "{said:#?}");
+        assert!(said[1].contains("cgroup") && said[1].contains("memory/berth: Permission denied"), "{said:#?}");
+    }
 }

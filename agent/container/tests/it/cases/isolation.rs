@@ -43,8 +43,8 @@ fn the_nodes_files_are_read_only() {
 fn tmp_and_dev_are_private() {
     let node = Node::new();
     let marker = tempfile::Builder::new().prefix("host-only-").tempfile_in("/tmp").unwrap();
-    assert_eq!(node.prints("ls /tmp; echo x > /tmp/mine; ls /tmp"), "mine");
-    assert!(marker.path().exists() && !std::path::Path::new("/tmp/mine").exists());
+    assert_eq!(node.prints("ls /tmp; echo x > /tmp/mine-8647024; ls /tmp"), "mine-8647024");
+    assert!(marker.path().exists() && !std::path::Path::new("/tmp/mine-8647024").exists());
     assert_eq!(
         node.prints("ls /dev | tr '\\n' ' '"),
         "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
