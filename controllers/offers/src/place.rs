@@ -95,15 +95,15 @@ impl Cluster {
             let failed = run.place_all(waiting);
             let is_stuck = run.decisions.len() == placed_before;
             // GROUP_BY may let a group on when another one of the same owner has moved: ask again while that helps.
-            let (open, closed): (Vec<_>, Vec<_>) =
-                failed.into_iter().partition(|(_, why)| !is_stuck && why.role.is_none() && why.fitting > 0);
-            for (group, why) in closed {
-                run.give_up(&group, &Arc::new(why));
-            }
-            if open.is_empty() {
+            // All are asked again, because what is placed meanwhile changes the reasons of the others.
+            let is_open = failed.iter().any(|(_, why)| why.role.is_none() && why.fitting > 0);
+            if is_stuck || !is_open {
+                for (group, why) in failed {
+                    run.give_up(&group, &Arc::new(why));
+                }
                 return run.decisions;
             }
-            waiting = open.into_iter().map(|(group, _)| group).collect();
+            waiting = failed.into_iter().map(|(group, _)| group).collect();
         }
     }
 }

@@ -65,11 +65,20 @@ impl Resources {
     }
 }
 
+/// Shown in tenths from here on: nobody reads `998210m`.
+const LARGE_MILLI: i128 = 10_000;
+
 /// An amount for people: bytes in binary units rounded up to a tenth, everything else as a quantity.
 pub(crate) fn show(resource: &str, milli: i128) -> String {
     let is_bytes = matches!(resource, "memory" | "disk" | "ephemeral-storage") || resource.starts_with("hugepages-");
     if !is_bytes {
-        return if milli % 1000 == 0 { (milli / 1000).to_string() } else { format!("{milli}m") };
+        let (tenths, is_large) = ((milli + 99).div_euclid(100), milli >= LARGE_MILLI);
+        return match (milli % 1000, is_large) {
+            (0, _) => (milli / 1000).to_string(),
+            (_, true) if tenths % 10 == 0 => (tenths / 10).to_string(),
+            (_, true) => format!("{}.{}", tenths / 10, tenths % 10),
+            (_, false) => format!("{milli}m"),
+        };
     }
     let bytes = (milli + 999).div_euclid(1000);
     for (suffix, factor) in [("Ti", 1i128 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)] {
