@@ -20,10 +20,11 @@ impl std::fmt::Display for Detail {
 
 fn detail(reason: &str, message: Option<&str>) -> Detail {
     let message = message.unwrap_or_default().trim();
-    let first_line = message.lines().next().unwrap_or_default();
-    let end = (0..=first_line.len().min(QUOTED_MAX)).rev().find(|i| first_line.is_char_boundary(*i)).unwrap_or(0);
-    let cut = if end < first_line.len() { "…" } else { "" };
-    Detail { reason: reason.to_owned(), message: format!("{}{cut}", &first_line[..end]) }
+    // Several lines are the end of a log: what a program says last tells best why it ended.
+    let line = message.lines().next_back().unwrap_or_default().trim();
+    let end = (0..=line.len().min(QUOTED_MAX)).rev().find(|i| line.is_char_boundary(*i)).unwrap_or(0);
+    let cut = if end < line.len() { "…" } else { "" };
+    Detail { reason: reason.to_owned(), message: format!("{}{cut}", &line[..end]) }
 }
 
 /// How an ended task ended: the container's word where there is one.
