@@ -18,6 +18,7 @@ pub(crate) fn ending(status: &Value) -> Option<String> {
         ("OOMKilled", _) => "was killed because it used more memory than its limit".to_owned(),
         ("CommandNotFound", _) => "could not start: its command was not found".to_owned(),
         ("StartError", _) => "could not start".to_owned(),
+        ("ImageNotSupported", _) => "could not start: nodes cannot run images yet".to_owned(),
         ("LivenessProbeFailed", _) => "was stopped because its liveness probe failed".to_owned(),
         ("LauncherLost", _) => "was lost with the process that kept it".to_owned(),
         (_, Some(signal)) => format!("was ended by signal {signal}{}", signal_name(signal)),
@@ -101,12 +102,14 @@ pub(crate) fn not_ready(task: &Value) -> Option<String> {
             return Some(format!("is not started: container {} waits ({reason}){more}", text(container, &["name"])));
         }
     }
+    let unready: Vec<&str> = containers.filter(|c| c["ready"] == false).map(|c| text(c, &["name"])).collect();
+    match unready.as_slice() {
+        [] => {}
+        [one] => return Some(format!("runs, but container {one} is not ready: its readiness probe has not succeeded")),
+        many => return Some(format!("runs, but containers {} are not ready: their readiness probes have not succeeded", many.join(", "))),
+    }
     if let Some(ready) = condition(task, "Ready").filter(|c| !text(c, &["message"]).is_empty()) {
         return Some(format!("is not ready: {}", text(ready, &["message"])));
-    }
-    let unready: Vec<&str> = containers.filter(|c| c["ready"] == false).map(|c| text(c, &["name"])).collect();
-    if !unready.is_empty() {
-        return Some(format!("runs, but container {} is not ready: its readiness probe has not succeeded", unready.join(", ")));
     }
     let phase = if phase.is_empty() { "Pending" } else { phase };
     Some(format!("is {phase}"))
@@ -119,9 +122,13 @@ pub(crate) fn advice(task: &Value) -> Option<String> {
         return match text(container, &["state", "terminated", "reason"]) {
             "OOMKilled" => Some(format!("raise resources.limits.memory of container {name}{}, or make it use less", limit(task, name))),
             "CommandNotFound" => Some(format!("check `command` or `shell` of container {name}: the program must be in the image or on the node")),
+            "ImageNotSupported" => Some(format!("remove `image` of container {name}, and give `shell` or `command`: {name} runs on the node's own files")),
             "LivenessProbeFailed" => Some(format!("check what container {name} does when it hangs, or give its livenessProbe more time")),
             _ => None,
         };
+    }
+    if let Some(container) = unready(task) {
+        return Some(format!("check what the readinessProbe of container {container} asks for: berth explain task.spec.containers.readinessProbe"));
     }
     let unplaced = condition(task, "Scheduled").filter(|c| c["status"] == "False")?;
     let message = text(unplaced, &["message"]);
@@ -129,9 +136,29 @@ pub(crate) fn advice(task: &Value) -> Option<String> {
         m if m.contains(" short by ") => "ask for less (resources.requests), free something, or add a node",
         m if m.contains("cordoned") => "let nodes take tasks again: berth uncordon NODE",
         m if m.contains("port ") => "ask for another port, or leave the number out to have one allotted",
-        _ => "see what the nodes offer: berth get nodes -o wide",
+        m if m.contains("label or attribute") => "see what the nodes have: berth get nodes --show-labels; or change one: berth label node NAME KEY=VALUE",
+        _ => "see what the nodes offer: berth describe nodes",
     };
     Some(advice.to_owned())
+}
+
+/// A container that runs and is not ready.
+pub(crate) fn unready(task: &Value) -> Option<&str> {
+    if text(task, &["status", "phase"]) != "Running" {
+        return None;
+    }
+    let mut containers = task["status"]["containers"].as_array().into_iter().flatten();
+    containers.find(|c| c["ready"] == false && c["state"]["running"].is_object()).map(|c| text(c, &["name"]))
+}
+
+/// Whether any process of the task ever ran: only then is there a log.
+pub(crate) fn has_started(task: &Value) -> bool {
+    let mut containers = task["status"]["containers"].as_array().into_iter().flatten();
+    containers.any(|c| {
+        let ended = &c["state"]["terminated"];
+        let never = matches!(text(ended, &["reason"]), "CommandNotFound" | "StartError" | "ImageNotSupported");
+        c["state"]["running"].is_object() || ended.is_object() && !never
+    })
 }
 
 fn limit(task: &Value, container: &str) -> String {

@@ -79,7 +79,7 @@ pub(crate) fn tell(evidence: &Evidence, resource: &Resource, flag: &str, now: Ti
     let title = kinds::title(resource, name(&evidence.object));
     let mut story = match (resource.group.as_str(), resource.kind.as_str()) {
         (berth_types::GROUP, "Service") => service(evidence, &title, flag, now),
-        (berth_types::GROUP, "Task") => task(&evidence.object, &title, flag, now),
+        (berth_types::GROUP, "Task") => task(evidence, &title, flag, now),
         (berth_types::GROUP, "Job") => job(evidence, &title, flag, now),
         (berth_types::GROUP, "JobRun") => run(evidence, &title, flag, now),
         (berth_types::GROUP, "Node") => node(evidence, &title),
@@ -88,7 +88,9 @@ pub(crate) fn tell(evidence: &Evidence, resource: &Resource, flag: &str, now: Ti
     for ((task, container), lines) in &evidence.logs {
         story.logs.push((format!("Last lines of task/{task}, container {container}:"), lines.clone()));
     }
-    kept_log(&mut story, evidence);
+    if !story.good {
+        kept_log(&mut story, evidence);
+    }
     let skip = evidence.events.len().saturating_sub(EVENTS_SHOWN);
     story.events = evidence.events.iter().skip(skip).map(|e| events::one_line(e, now)).collect();
     story
@@ -113,7 +115,7 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
         story.next.push(format!("berth get tasks -l {}={name}{flag}", berth_types::names::LABEL_SERVICE));
         return story;
     }
-    chain(&mut story, &current, now);
+    chain(&mut story, &current, &evidence.events, now);
     // The conditions speak of the same tasks in fewer words: they count where no task does.
     if current.is_empty() {
         for (type_, bad) in [("Ready", "False"), ("Degraded", "True")] {
@@ -140,7 +142,10 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
     if let Some(worst) = current.first() {
         story.next.extend(cause::advice(worst));
         story.next.push(format!("berth why task {}{flag}", self::name(worst)));
-        story.next.push(format!("berth logs service {name} --previous{flag}"));
+        if current.iter().any(|t| cause::has_started(t)) {
+            let previous = if cause::failure(worst).is_some() { " --previous" } else { "" };
+            story.next.push(format!("berth logs service {name}{previous}{flag}"));
+        }
     }
     let revised = number(object, &["status", "updatedReplicas"]) < number(object, &["status", "replicas"]);
     if revised {
@@ -150,7 +155,7 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
 }
 
 /// The tasks that stand in the way, grouped by what is wrong with them.
-fn chain(story: &mut Story, tasks: &[&Value], now: Timestamp) {
+fn chain(story: &mut Story, tasks: &[&Value], events: &[Value], now: Timestamp) {
     let mut told: Vec<(String, usize)> = Vec::new();
     for task in tasks {
         let Some(reason) = cause::not_ready(task) else { continue };
@@ -162,7 +167,7 @@ fn chain(story: &mut Story, tasks: &[&Value], now: Timestamp) {
         let ended = text(task, &["status", "finishTime"]);
         let ago = if ended.is_empty() { String::new() } else { format!(", {} ago", age::since(ended, now)) };
         story.because(0, format!("task/{} {reason}{ago}", name(task)));
-        detail(story, task, 1);
+        detail(story, task, events, 1);
     }
     for (reason, again) in told.iter().filter(|(_, again)| *again > 0) {
         let tasks = if *again == 1 { "task" } else { "tasks" };
@@ -171,7 +176,14 @@ fn chain(story: &mut Story, tasks: &[&Value], now: Timestamp) {
 }
 
 /// What the status of a task adds to its one-line reason.
-fn detail(story: &mut Story, task: &Value, depth: usize) {
+fn detail(story: &mut Story, task: &Value, events: &[Value], depth: usize) {
+    if cause::unready(task).is_some() {
+        // What the probe was told is in no status, only in an event.
+        let is_its = |e: &&Value| text(e, &["involvedObject", "name"]) == name(task) && text(e, &["reason"]) == "Unhealthy";
+        if let Some(event) = events.iter().rev().find(is_its) {
+            story.because(depth, text(event, &["message"]).replacen("Readiness probe", "readiness probe", 1));
+        }
+    }
     for container in cause::failed_containers(task) {
         let message = text(container, &["state", "terminated", "message"]).trim();
         // Several lines are the end of the log, which has its own place.
@@ -205,7 +217,8 @@ fn past(story: &mut Story, tasks: &[Value], now: Timestamp) {
     }
 }
 
-fn task(object: &Value, title: &str, flag: &str, now: Timestamp) -> Story {
+fn task(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
+    let object = &evidence.object;
     let name = name(object);
     let Some(reason) = cause::not_ready(object) else {
         let phase = text(object, &["status", "phase"]);
@@ -221,9 +234,9 @@ fn task(object: &Value, title: &str, flag: &str, now: Timestamp) -> Story {
     let ended = text(object, &["status", "finishTime"]);
     let ago = if ended.is_empty() { String::new() } else { format!(", {} ago", age::since(ended, now)) };
     let node = text(object, &["spec", "nodeName"]);
-    let place = if node.is_empty() { String::new() } else { format!(" on node {node}") };
+    let place = if node.is_empty() || ago.is_empty() { String::new() } else { format!(" on node {node}") };
     story.because(0, format!("it {reason}{place}{ago}"));
-    detail(&mut story, object, 1);
+    detail(&mut story, object, &evidence.events, 1);
     let message = text(object, &["status", "message"]);
     let told = !cause::failed_containers(object).is_empty() || story.because.iter().any(|(_, line)| line.contains(message));
     if !message.is_empty() && !told {
@@ -234,9 +247,9 @@ fn task(object: &Value, title: &str, flag: &str, now: Timestamp) -> Story {
         story.next.push(format!("berth why {owner}{flag}"));
     }
     story.next.extend(cause::advice(object));
-    if !node.is_empty() {
+    if cause::has_started(object) {
         story.next.push(format!("berth logs task {name}{flag}"));
-    } else {
+    } else if node.is_empty() {
         story.next.push("berth get nodes -o wide".to_owned());
     }
     story
@@ -256,7 +269,7 @@ fn job(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
     }
     let bad: Vec<&Value> = evidence.tasks.iter().filter(|t| cause::not_ready(t).is_some()).collect();
     if !story.good {
-        chain(&mut story, &bad, now);
+        chain(&mut story, &bad, &evidence.events, now);
         story.next.extend(bad.first().and_then(|t| cause::advice(t)));
     }
     story.next.push(format!("berth logs job {}{flag}", name(&evidence.object)));
@@ -267,7 +280,7 @@ fn run(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
     let mut story = by_progress(&evidence.object, title);
     let bad: Vec<&Value> = evidence.tasks.iter().filter(|t| cause::not_ready(t).is_some()).collect();
     if !story.good {
-        chain(&mut story, &bad, now);
+        chain(&mut story, &bad, &evidence.events, now);
         story.next.extend(bad.first().and_then(|t| cause::advice(t)));
     }
     story.next.push(format!("berth logs jobrun {}{flag}", name(&evidence.object)));
@@ -290,9 +303,11 @@ fn node(evidence: &Evidence, title: &str) -> Story {
     let mut story = Story::default();
     let ready = is_true(object, "Ready");
     let cordoned = object["spec"]["unschedulable"] == true;
+    let ended = |t: &&Value| matches!(text(t, &["status", "phase"]), "Succeeded" | "Failed" | "Killed");
+    let running = evidence.tasks.iter().filter(|t| !ended(t)).count();
     story.good = ready && !cordoned;
     story.headline = match (ready, cordoned) {
-        (true, false) => format!("{title} is ready and runs {}", count(evidence.tasks.len(), "task")),
+        (true, false) => format!("{title} is ready and runs {}", count(running, "task")),
         (true, true) => format!("{title} is ready, but takes nothing new"),
         (false, _) => format!("{title} is not ready"),
     };
@@ -360,7 +375,6 @@ Last lines of task/hello-7f-0-3, container web:
 Next:
   check `command` or `shell` of container web: the program must be in the image or on the node
   berth why task hello-7f-0-3
-  berth logs service hello --previous
 "
         );
     }
@@ -386,5 +400,23 @@ Next:
         let text = tell(&evidence, kinds::ours("Task"), "", now()).render(false);
         assert!(text.starts_with("task/big-0 is Pending (Unschedulable)\n  because it cannot be placed: 0 of 1 nodes fit: 1: cpu short by 63\n"), "{text}");
         assert!(text.contains("ask for less"), "{text}");
+    }
+
+    #[test]
+    fn a_task_that_is_not_ready_says_what_its_probe_was_told() {
+        let object = json!({"apiVersion": "berth.dev/v1", "kind": "Task", "metadata": {"name": "web-0"}, "spec": {"nodeName": "n1"}, "status": {"phase": "Running",
+            "containers": [{"name": "main", "ready": false, "state": {"running": {}}}],
+            "conditions": [{"type": "Ready", "status": "False", "message": "not ready: main"}]}});
+        let event = json!({"involvedObject": {"kind": "Task", "name": "web-0"}, "reason": "Unhealthy", "lastTimestamp": "2026-01-01T00:00:55Z",
+            "message": "Readiness probe of container main failed: HTTP 503"});
+        let evidence = Evidence { object, events: vec![event], ..Evidence::default() };
+        let text = tell(&evidence, kinds::ours("Task"), "", now()).render(false);
+        let start = "\
+task/web-0 is Running
+  because it runs, but container main is not ready: its readiness probe has not succeeded
+    because readiness probe of container main failed: HTTP 503
+";
+        assert!(text.starts_with(start), "{text}");
+        assert!(text.ends_with("  berth logs task web-0\n"), "{text}");
     }
 }
