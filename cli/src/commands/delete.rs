@@ -71,10 +71,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let started = Instant::now();
     let session = ctx.session().await?;
-    let from_files = !args.files.files.is_empty();
-    let all = complete(&args, ctx, &session).await?;
+    let (all, mut code) = complete(&args, ctx, &session).await?;
     let tasks = owned_tasks(&session, &args, &all).await?;
-    let mut code = exit::OK;
     let mut left = BTreeSet::new();
     let mut body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy(&args.cascade)});
     let grace = if args.force { Some(0) } else if args.now { Some(1) } else { args.grace_period };
@@ -93,11 +91,9 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
                 left.insert(Key::of(found));
             }
             Err(error) if error.is_not_found() => {
-                if !args.ignore_not_found && !from_files {
+                if !args.ignore_not_found {
                     code = exit::NOT_FOUND;
                     ctx.term.say(&format!("{} {error}", ctx.term.paint_err(Paint::Bad, "error:")));
-                } else if !args.ignore_not_found {
-                    ctx.term.line(&format!("{} is not there", found.title()))?;
                 }
             }
             Err(error) => return Err(error.into()),
@@ -124,12 +120,19 @@ fn policy(cascade: &str) -> &'static str {
     }
 }
 
-async fn complete(args: &Args, ctx: &mut Ctx, session: &Session) -> Outcome<Vec<Found>> {
+/// What to delete, and the exit code so far: kinds that the server does not know are told here.
+async fn complete(args: &Args, ctx: &mut Ctx, session: &Session) -> Outcome<(Vec<Found>, u8)> {
     let mut all = Vec::new();
+    let mut code = exit::OK;
     if !args.files.files.is_empty() {
         for document in args.files.load(&mut ctx.term)? {
             let Ok(resource) = ctx.kinds.of_manifest(session, document.api_version(), document.kind()).await else {
-                ctx.term.say(&format!("warning: {}: the server does not know {} any more", document.file, document.kind()));
+                if !args.ignore_not_found {
+                    code = exit::NOT_FOUND;
+                    let error = ctx.term.paint_err(Paint::Bad, "error:");
+                    let (file, kind, version) = (&document.file, document.kind(), document.api_version());
+                    ctx.term.say(&format!("{error} {file}: {kind} {:?}: the server has no kind {kind} in {version}", document.name()));
+                }
                 continue;
             };
             let namespace = match document.namespace() {
@@ -140,7 +143,7 @@ async fn complete(args: &Args, ctx: &mut Ctx, session: &Session) -> Outcome<Vec<
         }
         // What others stand on was made first and goes last.
         all.reverse();
-        return Ok(all);
+        return Ok((all, code));
     }
     let targets = target::parse(&args.targets)?;
     for (kind, name) in &targets.objects {
@@ -162,7 +165,7 @@ async fn complete(args: &Args, ctx: &mut Ctx, session: &Session) -> Outcome<Vec<
         }
         ctx.term.say("nothing found to delete");
     }
-    Ok(all)
+    Ok((all, code))
 }
 
 /// The tasks that go with their owners: they are waited for, too, because a task is gone only when its processes are.
