@@ -1,6 +1,6 @@
 //! How a command ends: its exit code, and an error that names the thing, the reason and the next command.
 
-use berth_client::ClientError;
+use berth_client::{ClientError, KubeconfigError};
 
 /// Exit codes, the same for every command (`berth --help` lists them).
 pub(crate) mod exit {
@@ -65,14 +65,24 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { untrusted: true, .. } => Self::new(message)
                 .hint("the server's certificate is not signed by the authority in the kubeconfig: is it another cluster's?"),
             ClientError::Unreachable { .. } => Self::new(message).hint("is it running? start it with: berth up"),
-            ClientError::Kubeconfig(_) => {
+            ClientError::Kubeconfig(KubeconfigError::Missing { .. }) => {
                 Self::new(message).hint("start a cluster with: berth up; or name a file with --kubeconfig")
+            }
+            ClientError::Kubeconfig(_) => {
+                Self::new(message).hint("name the right file with --kubeconfig or KUBECONFIG: `berth up` prints its path")
             }
             ClientError::Answer { .. } => Self::new(message),
             ClientError::Status(status) => {
                 let failure = Self::new(message);
                 match status.code {
-                    404 => failure.code(exit::NOT_FOUND),
+                    404 => {
+                        let kind = status.details.as_ref().map(|d| d.kind.as_str()).filter(|kind| !kind.is_empty());
+                        let failure = failure.code(exit::NOT_FOUND);
+                        match kind {
+                            Some(kind) => failure.hint(format!("list what is there: berth get {kind} -A")),
+                            None => failure,
+                        }
+                    }
                     401 => failure.code(exit::DENIED).hint("the kubeconfig's credentials are not known to this server"),
                     403 => failure.code(exit::DENIED),
                     _ => failure,
@@ -103,6 +113,13 @@ mod tests {
             Failure::from(ClientError::Status(Box::new(Status { code, message: "m".into(), ..Status::default() }))).code
         };
         assert_eq!([404, 403, 401, 409, 500].map(refused), [3, 4, 4, 1, 1]);
+    }
+
+    #[test]
+    fn who_misses_an_object_is_told_how_to_list_them() {
+        let details = Some(berth_client::StatusDetails { kind: "services".into(), ..Default::default() });
+        let failure = Failure::from(ClientError::Status(Box::new(Status { code: 404, details, ..Status::default() })));
+        assert_eq!(failure.hints, ["list what is there: berth get services -A"]);
     }
 
     #[test]

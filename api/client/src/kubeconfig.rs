@@ -112,7 +112,9 @@ impl Location {
                 _ => error.to_string(),
             }));
         }
-        let file = Kubeconfig::read_from(&path).map_err(|e| unreadable(innermost(&e)))?;
+        // The parser quotes the lines around its error; those of a wrong file are nobody's business.
+        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+        let file = Kubeconfig::read_from(&path).map_err(|e| unreadable(first_line(innermost(&e))))?;
         let known = || {
             let names: Vec<&str> = file.contexts.iter().map(|c| c.name.as_str()).collect();
             if names.is_empty() { "it holds no context".to_owned() } else { format!("it holds: {}", names.join(", ")) }

@@ -16,7 +16,7 @@ pub mod session;
 pub mod watch;
 
 pub use error::{Cause, ClientError, Status, StatusDetails};
-pub use kubeconfig::{Location, Target};
+pub use kubeconfig::{KubeconfigError, Location, Target};
 pub use resource::Resource;
 pub use retry::Retry;
 pub use session::{Reply, Session};

@@ -16,7 +16,7 @@ use crate::output::table::Grid;
 use crate::text::age;
 
 /// Options of `events`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:\n  berth events\n  berth events service hello -w\n  berth events -A --types Warning")]
 pub(crate) struct Args {
     /// Only about this object: KIND NAME or KIND/NAME
@@ -87,16 +87,31 @@ pub(crate) async fn run(mut args: Args, ctx: &mut Ctx) -> Outcome {
         ctx.term.data(&text)?;
         return Ok(exit::OK);
     }
+    print(ctx, &args, &events)
+}
+
+fn print(ctx: &mut Ctx, args: &Args, events: &[Value]) -> Outcome {
     if events.is_empty() {
         ctx.term.say("no events; they are kept for an hour");
         return Ok(exit::OK);
     }
-    let mut grid = grid(&args).colour(ctx.term.colour_out);
-    for event in &events {
+    let mut grid = grid(args).colour(ctx.term.colour_out);
+    for event in events {
         grid.row(row(event, args.all_namespaces, ctx.now()));
     }
     ctx.term.data(&grid.render())?;
     Ok(exit::OK)
+}
+
+/// What `berth get events` prints: the same as `berth events`, in the order in which things happened.
+pub(crate) async fn get(ctx: &mut Ctx, parameters: &[(String, String)], all_namespaces: bool, no_headers: bool) -> Outcome {
+    let session = ctx.session().await?;
+    let namespace = ctx.namespace().await?;
+    let event = kinds::ours("Event");
+    let path = event.list_path((!all_namespaces).then_some(namespace.as_str()));
+    let mut events = shared::items(event, shared::list(&session, &path, parameters, JSON).await?);
+    events.sort_by_key(last_seen);
+    print(ctx, &Args { all_namespaces, no_headers, ..Args::default() }, &events)
 }
 
 fn grid(args: &Args) -> Grid {

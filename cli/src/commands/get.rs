@@ -79,6 +79,10 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     if args.watch || args.watch_only {
         return watch(&args, ctx, &session, &format, reads).await;
     }
+    let are_events = reads.len() == 1 && reads[0].name.is_none() && reads[0].resource == *kinds::ours("Event");
+    if are_events && matches!(format, Format::Table) && args.sort_by.is_none() && !args.show_labels {
+        return super::events::get(ctx, &args.selector.parameters(), args.all_namespaces, args.no_headers).await;
+    }
     if format.is_table() { tables(&args, ctx, &session, &format, reads).await } else { objects(&args, ctx, &session, &format, reads).await }
 }
 
@@ -187,6 +191,12 @@ async fn nothing(args: &Args, ctx: &mut Ctx) -> Outcome<()> {
         false => format!("in namespace {}", ctx.namespace().await?),
     };
     ctx.term.say(&format!("nothing found {place}"));
+    if let Some(namespace) = ctx.globals.namespace.clone().filter(|_| !args.all_namespaces) {
+        let path = kinds::ours("Namespace").path("", &namespace);
+        if ctx.session().await?.get(&path).await.is_err_and(|e| e.is_not_found()) {
+            ctx.term.say(" hint: there is no such namespace; list them: berth get namespaces");
+        }
+    }
     Ok(())
 }
 

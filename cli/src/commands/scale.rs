@@ -42,7 +42,15 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
             }
             patch["metadata"] = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
         }
-        session.write(Method::PATCH, &format!("{path}?fieldManager=berth-scale"), MERGE_PATCH, &patch).await?;
+        let scaled = session.write(Method::PATCH, &format!("{path}?fieldManager=berth-scale"), MERGE_PATCH, &patch).await;
+        if let Err(error) = scaled {
+            // The object is there, so it is the scale that is not.
+            if error.is_not_found() && session.get(&found.path()).await.is_ok() {
+                let plural = &found.resource.plural;
+                return Err(Failure::usage(format!("{} cannot be scaled: {plural} have no number of instances", found.title())));
+            }
+            return Err(error.into());
+        }
         ctx.term.line(&format!("{} scaled to {}", found.title(), args.replicas))?;
     }
     Ok(exit::OK)

@@ -5,8 +5,11 @@ pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a 
     let typed = typed.to_lowercase();
     // One slip for short words, two or three for long ones.
     let allowed = (typed.chars().count() / 3).clamp(1, 3);
-    let scored = candidates.into_iter().map(|c| (distance(&typed, &c.to_lowercase()), c));
-    scored.filter(|(d, _)| *d <= allowed).min_by_key(|(d, _)| *d).map(|(_, c)| c)
+    // Who typed only the start of a word (three letters or more) meant the shortest such word.
+    let is_start = |c: &str| typed.len() > 2 && c.starts_with(&typed);
+    let score = |c: &str| if is_start(c) { 0 } else { distance(&typed, c) };
+    let scored = candidates.into_iter().map(|c| (score(&c.to_lowercase()), c));
+    scored.filter(|(d, _)| *d <= allowed).min_by_key(|(d, c)| (*d, c.len())).map(|(_, c)| c)
 }
 
 /// Edits (insert, delete, replace, swap neighbours) between two words.

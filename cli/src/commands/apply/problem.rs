@@ -11,6 +11,11 @@ const OWN_VERBS: [&str; 7] =
 /// What a refusal says about a manifest.
 pub(crate) fn of(document: &Document, error: &ClientError) -> Vec<Problem> {
     let Some(status) = error.status() else { return vec![document.problem("", error.to_string())] };
+    if let Some(details) = status.details.as_ref().filter(|d| status.code == 404 && d.kind == "namespaces") {
+        let name = &details.name;
+        let message = format!("there is no namespace {name:?}; make it with: berth create namespace {name}");
+        return vec![document.problem("metadata.namespace", message)];
+    }
     let undeclared: Vec<Problem> = status.message.split(", ").filter_map(|part| unknown_field(document, part)).collect();
     if !undeclared.is_empty() {
         return undeclared;

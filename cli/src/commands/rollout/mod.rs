@@ -172,6 +172,11 @@ async fn undo(ctx: &mut Ctx, found: &Found, to: Option<i64>) -> Outcome<()> {
 async fn pause(ctx: &mut Ctx, target: &[String], on: bool) -> Outcome {
     let found = service(ctx, target).await?;
     let session = ctx.session().await?;
+    let was = get::object(&session, &found).await?["spec"]["paused"] == true;
+    if was == on {
+        ctx.term.line(&format!("{} {}", found.title(), if on { "is paused already" } else { "is not paused" }))?;
+        return Ok(exit::OK);
+    }
     let path = format!("{}?fieldManager=berth-rollout", found.path());
     session.write(Method::PATCH, &path, MERGE_PATCH, &json!({"spec": {"paused": on}})).await?;
     ctx.term.line(&format!("{} {}", found.title(), if on { "paused" } else { "resumed" }))?;
