@@ -120,7 +120,7 @@ impl Explanation {
             count.reason.lower_to(&reason);
         }
         all.reasons = classes.into_values().collect();
-        all.reasons.sort_by(|a, b| b.nodes.cmp(&a.nodes));
+        all.reasons.sort_by_key(|reason| std::cmp::Reverse(reason.nodes));
         all
     }
 }

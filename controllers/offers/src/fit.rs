@@ -81,8 +81,8 @@ fn against_node<'a>(compiled: &'a Compiled, node: &'a Node) -> Option<Obstacle<'
     if node.unschedulable {
         return Some(Obstacle::Cordoned);
     }
-    let hard = node.taints.iter().filter(|taint| taint.effect != Effect::PreferNoSchedule);
-    if let Some(taint) = hard.filter(|taint| !is_tolerated(compiled, taint)).next() {
+    let mut hard = node.taints.iter().filter(|taint| taint.effect != Effect::PreferNoSchedule);
+    if let Some(taint) = hard.find(|taint| !is_tolerated(compiled, taint)) {
         return Some(Obstacle::Taint(taint));
     }
     let shape = &compiled.shape;

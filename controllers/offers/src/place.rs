@@ -181,8 +181,8 @@ impl Run<'_> {
 
         let slot = &mut self.cluster.slots[at as usize];
         let node = slot.name.clone();
-        let any = shape.ports.iter().zip(&ports).filter(|(wish, _)| wish.fixed.is_none());
-        if let Some((_, (_, last))) = any.last() {
+        let mut any = shape.ports.iter().zip(&ports).filter(|(wish, _)| wish.fixed.is_none());
+        if let Some((_, (_, last))) = any.next_back() {
             slot.next_port = Some(last.wrapping_add(1));
         }
         self.counts.add(&shape.owner, slot);
