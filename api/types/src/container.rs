@@ -127,7 +127,7 @@ pub struct ContainerPort {
 impl ContainerPort {
     /// The number that must be taken on the node, or `None` when any will do.
     pub fn fixed_port(&self) -> Option<u16> {
-        let wanted = self.host_port.filter(|p| *p > 0).or(self.container_port.filter(|p| *p > 0))?;
+        let wanted = self.host_port.filter(|p| *p > 0).or_else(|| self.container_port.filter(|p| *p > 0))?;
         u16::try_from(wanted).ok()
     }
 

@@ -1,33 +1,72 @@
 //! The definitions of our own kinds, as CustomResourceDefinitions: one source for schema, discovery and printing.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-/// All our kinds, in the order that discovery and `manifests/crds` list them.
+/// What makes the definition of each kind, in the order that discovery and `manifests/crds` list them.
+const KINDS: [fn() -> CustomResourceDefinition; 9] = [
+    crate::Service::crd,
+    crate::Task::crd,
+    crate::Job::crd,
+    crate::JobRun::crd,
+    crate::Node::crd,
+    crate::Role::crd,
+    crate::Revision::crd,
+    crate::VolumeClaim::crd,
+    crate::Package::crd,
+];
+
+/// All our kinds.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [
-        crate::Service::crd(),
-        crate::Task::crd(),
-        crate::Job::crd(),
-        crate::JobRun::crd(),
-        crate::Node::crd(),
-        crate::Role::crd(),
-        crate::Revision::crd(),
-        crate::VolumeClaim::crd(),
-        crate::Package::crd(),
-    ]
-    .into_iter()
-    .map(tidy)
-    .collect()
+    let typed = |value| serde_json::from_value(value).expect("tidying removes members only");
+    values().into_iter().map(typed).collect()
+}
+
+/// All our kinds as JSON, for who has no use for the types. Deriving a schema takes milliseconds, so a server's
+/// start does it on all cores.
+pub fn values() -> Vec<Value> {
+    let made = [const { OnceLock::new() }; KINDS.len()];
+    let next = AtomicUsize::new(0);
+    let make = || {
+        while let Some((make, place)) = {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            KINDS.get(index).zip(made.get(index))
+        } {
+            place.get_or_init(|| tidy(&make()));
+        }
+    };
+    std::thread::scope(|scope| {
+        let helpers = std::thread::available_parallelism().map_or(1, usize::from).min(KINDS.len()) - 1;
+        for _ in 0..helpers {
+            scope.spawn(make);
+        }
+        make();
+    });
+    made.into_iter().map(|place| place.into_inner().expect("each kind was taken by one thread")).collect()
 }
 
 /// Makes a derived definition what a person would have written: `null` is not a value of an optional field
 /// (Kubernetes drops it), whole numbers have whole bounds, and Rust's number formats are gone.
-fn tidy(crd: CustomResourceDefinition) -> CustomResourceDefinition {
-    let mut value = serde_json::to_value(&crd).expect("a derived definition is plain data");
+fn tidy(crd: &CustomResourceDefinition) -> Value {
+    let mut value = serde_json::to_value(crd).expect("a derived definition is plain data");
     tidy_value(&mut value);
-    serde_json::from_value(value).expect("tidying removes members only")
+    describe_root(&mut value);
+    value
+}
+
+/// The derived text of the whole object speaks of Rust; what its spec is for is what people want to read there.
+fn describe_root(crd: &mut Value) {
+    for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
+        let schema = &mut version["schema"]["openAPIV3Schema"];
+        let text = schema["properties"]["spec"]["description"].clone();
+        if text.is_string() {
+            schema["description"] = text;
+        }
+    }
 }
 
 fn tidy_value(value: &mut Value) {

@@ -3,6 +3,9 @@
 //! One small file a kind. Nothing here does I/O; the schemas that validate, default, print and document a
 //! kind are derived from these types ([`crds::all`]), so a field's doc comment is what `berth explain` prints.
 
+// Columns of a table repeat the same words, and so do the attributes that describe them.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod condition;
 pub mod container;
 pub mod crds;
