@@ -1,6 +1,9 @@
 //! Generated files that are checked in, so that a change of the API is a change that a person reads.
 //! `make crds` renews them.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 
 use berth_e2e::repository;

@@ -28,6 +28,9 @@ fn send(cluster: &Cluster, method: &str, path: &str, content_type: &str, body: &
     (code.parse().unwrap_or(0), answer.to_owned())
 }
 
+/// What it is, path, content type, body, and the codes that are right.
+type Case = (&'static str, &'static str, &'static str, Vec<u8>, &'static [u16]);
+
 #[test]
 fn every_kind_of_nonsense_is_refused_with_the_right_code() {
     let cluster = Cluster::up();
@@ -52,7 +55,7 @@ fn every_kind_of_nonsense_is_refused_with_the_right_code() {
     let named = |name: &str| {
         format!(r#"{{"apiVersion":"berth.dev/v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":{{{template}}}}}"#)
     };
-    let cases: Vec<(&str, &str, &str, Vec<u8>, &[u16])> = vec![
+    let cases: Vec<Case> = vec![
         ("ten MiB", services, json, vec![b' '; 10 << 20], &[413]),
         ("depth 10,000", services, json, deep.into_bytes(), &[400, 422]),
         ("a YAML bomb", services, "application/yaml", bomb.into_bytes(), &[400, 413, 422]),

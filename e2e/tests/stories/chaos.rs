@@ -27,7 +27,7 @@ fn manifest(version: u64) -> String {
 }
 
 fn run(seed: u64) {
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut dice = Dice(seed);
     let mut cluster = Cluster::up();
     cluster.apply(&manifest(0));

@@ -24,7 +24,7 @@ fn a_killed_process_is_replaced_and_why_tells_it() {
         fresh.map(|t| name_of(t).to_owned()).ok_or_else(|| format!("{live:#?}"))
     });
     let took = killed.elapsed();
-    println!("replaced after {took:?}");
+    eprintln!("replaced after {took:?}");
     assert!(took < Duration::from_secs(20), "a first failure has no back-off, and yet it took {took:?}");
     assert_ne!(replacement, victim);
 
