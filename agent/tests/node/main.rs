@@ -3,6 +3,9 @@
 //! One executable is the test runner and, with `__shim`, the helper that holds containers; so the harness is our
 //! own. It needs root for namespaces and cgroups, and says so instead of failing without.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod cases;
 mod cluster;
 

@@ -1,4 +1,7 @@
 //! The API server from the outside: in process over a store in memory, and over TLS.
+
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
 #![recursion_limit = "256"]
 
 mod apply;
@@ -8,6 +11,8 @@ mod controller;
 mod crud;
 mod delete;
 mod documents;
+mod faults;
+mod hostile;
 mod list;
 mod patch;
 mod proxy;

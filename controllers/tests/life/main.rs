@@ -1,5 +1,8 @@
 //! The controllers against the API server, in one process, over the memory store.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod garbage;
 mod harness;
 mod leader;

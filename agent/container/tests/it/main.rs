@@ -1,6 +1,9 @@
 //! The containerizer on a real kernel. One executable is the test runner, the helper (`__shim …`) and, for the
 //! recovery tests, the agent that dies (`__agent …`); so the harness is our own, in `harness.rs`.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod cases;
 mod harness;
 
