@@ -25,6 +25,9 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between tries: how late a returning API server hears the news.
 const RETRY_MAX: Duration = Duration::from_secs(3);
 
+/// A request without an answer for so long is made again, on another connection if that one is dead.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// What the API server shall know of a task.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
@@ -79,14 +82,14 @@ pub async fn write_reports(api: &dyn StatusApi, task: &Task, mut reports: watch:
         let mut result = Ok(());
         if report.status.is_some() && report.status != written {
             let status = report.status.as_ref().expect("checked in the line above");
-            result = api.write(task, status).await;
+            result = answered(api.write(task, status)).await;
             metrics.status_writes.with_label_values(&[label(&result)]).inc();
             if result.is_ok() {
                 written.clone_from(&report.status);
             }
         }
         if result.is_ok() && report.release {
-            result = api.release(task).await;
+            result = answered(api.release(task)).await;
             if result.is_ok() {
                 return;
             }
@@ -117,6 +120,12 @@ pub async fn write_reports(api: &dyn StatusApi, task: &Task, mut reports: watch:
             }
         }
     }
+}
+
+/// Both writes may be repeated: one without an answer is.
+async fn answered(request: BoxFuture<'_, Result<(), WriteError>>) -> Result<(), WriteError> {
+    let silent = |_| Err(WriteError::Retry(format!("no answer within {} seconds", ANSWER_MAX.as_secs())));
+    tokio::time::timeout(ANSWER_MAX, request).await.unwrap_or_else(silent)
 }
 
 /// Nothing is to be said yet but that the start began.
@@ -321,6 +330,31 @@ mod tests {
         sender.send_replace(Report { release: true, ..report(TaskPhase::Killed) });
         handle.await.unwrap();
         assert_eq!(*api.seen.lock(), ["Running", "Killed", "Killed", "Killed", "release"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_is_asked_again() {
+        struct Mute(Mutex<u32>);
+        impl StatusApi for Mute {
+            fn write<'a>(&'a self, _: &'a Task, _: &'a TaskStatus) -> BoxFuture<'a, Result<(), WriteError>> {
+                *self.0.lock() += 1;
+                Box::pin(std::future::pending())
+            }
+
+            fn release<'a>(&'a self, _: &'a Task) -> BoxFuture<'a, Result<(), WriteError>> {
+                Box::pin(async { Ok(()) })
+            }
+        }
+        let api = Arc::new(Mute(Mutex::new(0)));
+        let (_sender, receiver) = watch::channel(report(TaskPhase::Running));
+        let used = api.clone();
+        let task: Task = serde_json::from_value(serde_json::json!({
+            "apiVersion": "berth.dev/v1", "kind": "Task", "metadata": {"name": "t"}, "spec": {"containers": []}
+        }))
+        .unwrap();
+        let _handle = tokio::spawn(async move { write_reports(&*used, &task, receiver, &Metrics::new()).await });
+        settle().await;
+        assert!(*api.0.lock() >= 4, "{} tries in a minute", api.0.lock());
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,6 +32,16 @@ const RETRY_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between tries.
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// A server that answers nothing for so long is taken for gone: a dead connection must not outlast the lease.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+async fn answered(request: impl Future<Output = Result<(), Error>>) -> Result<(), String> {
+    match tokio::time::timeout(ANSWER_MAX, request).await {
+        Ok(result) => result.map_err(|e| e.to_string()),
+        Err(_) => Err(format!("no answer within {} seconds", ANSWER_MAX.as_secs())),
+    }
+}
+
 /// What is written of the node.
 #[derive(Clone, Debug)]
 pub struct Registration {
@@ -57,7 +67,7 @@ impl Registration {
         let mut pause = RETRY_MIN;
         let mut watch_after = Instant::now();
         loop {
-            let result = self.write(&client, &mut exists, &mut written).await;
+            let result = answered(self.write(&client, &mut exists, &mut written)).await;
             match result {
                 Ok(()) => {
                     pause = RETRY_MIN;
@@ -82,7 +92,7 @@ impl Registration {
             loop {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    _ = tick.tick() => match lease::renew(&client, &self.name).await {
+                    _ = tick.tick() => match answered(lease::renew(&client, &self.name)).await {
                         Ok(()) => break,
                         Err(error) => {
                             tracing::warn!(node = self.name, %error, "the node's lease could not be renewed");

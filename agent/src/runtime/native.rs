@@ -153,9 +153,10 @@ fn session(mut process: ExecProcess) -> Result<Session, RuntimeError> {
     if let Some(fd) = process.stderr.take() {
         tokio::spawn(copy(pipe::Receiver::from_owned_fd(fd).map_err(io_error)?, output_queue.clone(), Output::Stderr));
     }
-    if let Some(fd) = process.tty.take() {
-        // A terminal is rare and a person waits at it: a blocking thread is simple and fine.
-        let reader = std::fs::File::from(fd);
+    if let Some(fd) = &process.tty {
+        // A terminal is rare and a person waits at it: a blocking thread is simple and fine. The process keeps its
+        // own handle, which is what tells the terminal its size.
+        let reader = std::fs::File::from(fd.try_clone().map_err(io_error)?);
         sink = Some(Box::new(tokio::fs::File::from_std(reader.try_clone().map_err(io_error)?)));
         tokio::spawn(copy(tokio::fs::File::from_std(reader), output_queue, Output::Stdout));
     }

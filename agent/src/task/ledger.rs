@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use berth_types::Task;
@@ -103,6 +104,8 @@ pub fn remove(dir: &Path, uid: &str) -> io::Result<()> {
 /// When the directory cannot be read.
 pub fn load_all(dir: &Path) -> io::Result<Vec<Ledger>> {
     fs::create_dir_all(dir)?;
+    // What tasks are told in plain words (variables, arguments) is nobody else's on this machine.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
     let mut all = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
@@ -136,6 +139,7 @@ mod tests {
         ledger.exited(dir.path(), "c", &Exit::lost("LauncherLost", "gone")).unwrap();
         fs::write(dir.path().join("bad.json"), b"{").unwrap();
         assert_eq!(load_all(dir.path()).unwrap(), [ledger]);
+        assert_eq!(fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(dir.path().join("bad.damaged").exists());
         remove(dir.path(), "u1").unwrap();
         remove(dir.path(), "u1").unwrap();

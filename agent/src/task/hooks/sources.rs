@@ -1,6 +1,7 @@
 //! ConfigMaps and Secrets that a container refers to: read once, before its start.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use berth_client::k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use berth_client::kube::{Api, Client};
@@ -86,6 +87,9 @@ impl Source for ApiSource {
     }
 }
 
+/// How long one object is waited for before it is asked for again.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
 /// What was read for one container. Most containers refer to nothing, and then nothing is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Sources(BTreeMap<Reference, Data>);
@@ -150,7 +154,10 @@ pub async fn load(source: &dyn Source, task: &Task, container: &Container) -> Re
     let namespace = task.metadata.namespace.as_deref().unwrap_or("default");
     let mut loaded = BTreeMap::new();
     for reference in references(task, container) {
-        let found = source.fetch(namespace, &reference).await.map_err(|error| {
+        // A dead connection must not keep the task from being stopped.
+        let answer = tokio::time::timeout(ANSWER_MAX, source.fetch(namespace, &reference)).await;
+        let answer = answer.unwrap_or_else(|_| Err(format!("no answer within {} seconds", ANSWER_MAX.as_secs())));
+        let found = answer.map_err(|error| {
             HookError::waiting("ReferenceNotRead", format!("{} could not be read: {error}", reference.describe()))
         })?;
         if let Some(data) = found {
