@@ -77,7 +77,13 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
 /// The task that was meant; of a service one that is ready.
 async fn task(ctx: &mut Ctx, target: &[String]) -> Outcome<Found> {
     let words = match target {
-        [name] if !name.contains('/') => vec!["task".to_owned(), name.clone()],
+        [name] if !name.contains('/') => {
+            // A bare name is a task's; if there is none, a service's.
+            let session = ctx.session().await?;
+            let path = kinds::ours("Task").path(&ctx.namespace().await?, name);
+            let absent = session.get(&path).await.is_err_and(|e| e.is_not_found());
+            vec![if absent { "service" } else { "task" }.to_owned(), name.clone()]
+        }
         words => words.to_vec(),
     };
     let found = shared::one(ctx, &words, "berth exec TASK -- COMMAND").await?;
@@ -96,6 +102,10 @@ async fn task(ctx: &mut Ctx, target: &[String]) -> Outcome<Found> {
     let parameters = [("labelSelector".to_owned(), format!("{label}={}", found.name))];
     let list = shared::list(&session, &resource.list_path(Some(&found.namespace)), &parameters, berth_client::session::JSON).await?;
     let tasks = shared::items(resource, list);
+    if tasks.is_empty() {
+        // Says so if the owner is not there either.
+        super::get::object(&session, &found).await?;
+    }
     let best = tasks.iter().find(|t| is_true(t, "Ready")).or_else(|| tasks.iter().find(|t| text(t, &["status", "phase"]) == "Running"));
     let Some(best) = best else {
         return Err(Failure::not_found(format!("{} has no running task", found.title())).hint(format!("berth why {}", found.title())));
