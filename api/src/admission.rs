@@ -18,6 +18,7 @@ pub(crate) async fn may_create(w: &Write<'_>, name: &str) -> Result<(), ApiError
     let cached = row.storage.cache.get("", namespace);
     if let Some(entry) = &cached
         && entry.field("status.phase") != "Terminating"
+        && !w.server.ending_namespaces.read().contains(namespace)
     {
         return Ok(());
     }
@@ -30,5 +31,7 @@ pub(crate) async fn may_create(w: &Write<'_>, name: &str) -> Result<(), ApiError
     if terminating {
         return Err(ApiError::namespace_terminating(w.resource.named(), name, namespace));
     }
+    // One of the same name that was made anew.
+    w.server.ending_namespaces.write().remove(namespace);
     Ok(())
 }

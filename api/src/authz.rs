@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::authn::{GROUP_AUTHENTICATED, GROUP_CONTROLLERS, GROUP_MASTERS, GROUP_NODES, NODE_USER_PREFIX, UserInfo};
+use crate::registry::Rows;
 use crate::request::{ResourcePath, Verb};
 use crate::status::{ApiError, Named};
 
@@ -27,6 +28,8 @@ enum Scope {
     OwnNameIn(&'static str),
     /// Tasks bound to the node: checked when the object is at hand.
     OwnTasks,
+    /// Secrets that a task bound to the node names: checked by [`may_read_secret`].
+    OwnSecrets,
 }
 
 const READ: &[Verb] = &[Verb::Get, Verb::List, Verb::Watch];
@@ -38,7 +41,7 @@ const NODE_RULES: &[Allow] = &[
     Allow { group: "berth.dev", resource: "services", verbs: READ, scope: Scope::All },
     Allow { group: "berth.dev", resource: "nodes", verbs: READ, scope: Scope::All },
     Allow { group: "", resource: "configmaps", verbs: READ, scope: Scope::All },
-    Allow { group: "", resource: "secrets", verbs: READ, scope: Scope::All },
+    Allow { group: "", resource: "secrets", verbs: &[Verb::Get], scope: Scope::OwnSecrets },
     Allow { group: "", resource: "namespaces", verbs: READ, scope: Scope::All },
     Allow { group: "berth.dev", resource: "nodes", verbs: WRITE, scope: Scope::OwnName },
     Allow { group: "berth.dev", resource: "nodes/status", verbs: CHANGE, scope: Scope::OwnName },
@@ -84,7 +87,7 @@ pub(crate) fn resource(user: &UserInfo, verb: Verb, path: &ResourcePath) -> Resu
                 && rule.resource == full
                 && rule.verbs.contains(&verb)
                 && match rule.scope {
-                    Scope::All | Scope::OwnTasks => true,
+                    Scope::All | Scope::OwnTasks | Scope::OwnSecrets => true,
                     Scope::OwnName => has_name(path, verb, node),
                     Scope::OwnNameIn(ns) => path.namespace.as_deref() == Some(ns) && has_name(path, verb, node),
                 }
@@ -161,6 +164,44 @@ pub(crate) fn may_write_task(
         }
     }
     Ok(())
+}
+
+/// Whether the user may read this Secret: an agent reads only what a task that is bound to its node names. Whoever
+/// takes over a node does not get the secrets of the others.
+///
+/// # Errors
+/// 403.
+pub(crate) fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows) -> Result<(), ApiError> {
+    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
+    if !path.group.is_empty() || path.plural != "secrets" {
+        return Ok(());
+    }
+    let name = path.name.as_deref().unwrap_or_default();
+    let bound = rows.find(berth_types::GROUP, "v1", "tasks").is_some_and(|row| {
+        let tasks = row.storage.cache.snapshot();
+        tasks
+            .after(path.namespace.as_deref(), None)
+            .filter(|task| path.namespace.as_deref() == Some(task.namespace()) && task.field("spec.nodeName") == node)
+            .any(|task| serde_json::from_slice::<Value>(&task.json()).is_ok_and(|task| names_secret(&task["spec"], name)))
+    });
+    if bound {
+        return Ok(());
+    }
+    let why = format!("no task on node \"{node}\" names it");
+    Err(ApiError::forbidden(Named { group: "", plural: "secrets" }, name, &why))
+}
+
+/// Whether a part of a task refers to a Secret, by an environment variable or a volume.
+fn names_secret(value: &Value, name: &str) -> bool {
+    match value {
+        Value::Object(map) => map.iter().any(|(field, value)| match field.as_str() {
+            "secretKeyRef" | "secretRef" => value["name"] == name,
+            "secret" => value["secretName"] == name,
+            _ => names_secret(value, name),
+        }),
+        Value::Array(items) => items.iter().any(|item| names_secret(item, name)),
+        _ => false,
+    }
 }
 
 /// Paths that anybody may read, known or not.

@@ -8,9 +8,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::authn::Tokens;
-use crate::http::Documents;
+use crate::http::{Documents, Streams};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::write::turns::Turns;
 
 /// Requests that are worked on at the same time, streams not counted: upstream's 400 reads and 200 writes.
 const IN_FLIGHT_MAX: usize = 600;
@@ -25,6 +26,10 @@ pub(crate) struct Inner {
     pub metrics: Metrics,
     pub documents: Documents,
     pub in_flight: Semaphore,
+    pub streams: Streams,
+    pub turns: Turns,
+    /// Namespaces that were marked as deleted here: what the cache says of them may be older than that.
+    pub ending_namespaces: parking_lot::RwLock<std::collections::HashSet<String>>,
     /// Ends watches and background tasks.
     pub stop: CancellationToken,
     /// How the server proves itself to agents; without it logs and exec are unavailable.
@@ -48,6 +53,9 @@ impl Inner {
             metrics: Metrics::new(),
             documents: Documents::default(),
             in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            streams: Streams::default(),
+            turns: Turns::default(),
+            ending_namespaces: parking_lot::RwLock::default(),
             stop: CancellationToken::new(),
             agent_tls,
             draining: AtomicBool::new(false),

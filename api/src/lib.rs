@@ -20,6 +20,7 @@ pub mod pki;
 mod registry;
 mod request;
 mod server;
+mod stalling;
 pub mod status;
 mod write;
 

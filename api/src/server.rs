@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::ApiServer;
 use crate::authn::{PeerUser, user_of_certificate};
+use crate::stalling::Stalling;
 
 /// Connections at the same time; further ones wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 4096;
@@ -26,6 +27,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time for a request's headers. hyper counts the idle time between requests, too, so it must be longer than
 /// clients keep idle connections (90 s), or they would now and then write to one that is being closed.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(120);
+/// A client that has not sent a whole request in this time after it connected is let go: it takes a place from others.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// A connection whose peer takes nothing for so long is closed; what was to be sent would stay in memory. Long enough
+/// for a person who holds a stream of logs to read it.
+const WRITE_STALL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Streams on one HTTP/2 connection: client-go queues above 100, watches count.
 const H2_STREAMS_MAX: u32 = 1000;
 /// HTTP/2 connections that do not answer pings are closed.
@@ -107,7 +113,10 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
     };
     let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let user = peer.and_then(|certificate| user_of_certificate(certificate)).map(PeerUser);
+    let asked = CancellationToken::new();
+    let first = asked.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
+        first.cancel();
         if let Some(user) = &user {
             request.extensions_mut().insert(user.clone());
         }
@@ -123,7 +132,8 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
         .max_header_list_size(HEADERS_BYTES_MAX)
         .keep_alive_interval(H2_KEEP_ALIVE)
         .keep_alive_timeout(H2_KEEP_ALIVE);
-    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let served = builder
+        .serve_connection_with_upgrades(TokioIo::new(Stalling::new(stream, WRITE_STALL_TIMEOUT)), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
@@ -131,8 +141,19 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
             served.as_mut().graceful_shutdown();
             served.await
         }
+        () = silent(&asked) => {
+            tracing::debug!("a client connected and asked for nothing");
+            return;
+        }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Ends when a connection has had its time without a request; never once there was one.
+async fn silent(asked: &CancellationToken) {
+    if tokio::time::timeout(FIRST_REQUEST_TIMEOUT, asked.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }

@@ -74,6 +74,36 @@ struct Wire<'a> {
     code: u16,
 }
 
+/// An error never grows with the bad input: a body of 3 MiB can be wrong in 60,000 places, or in one of 3 MiB.
+const MESSAGE_BYTES_MAX: usize = 16 << 10;
+/// The same for the message of one cause, a field's path, and a name.
+const CAUSE_BYTES_MAX: usize = 2 << 10;
+const CAUSES_MAX: usize = 100;
+
+/// The text, cut to so many bytes.
+fn clip(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+        text.push('…');
+    }
+    text
+}
+
+/// As many causes as anybody reads, and a last one that counts the rest.
+fn bounded(mut causes: Vec<Cause>) -> Vec<Cause> {
+    let more = causes.len().saturating_sub(CAUSES_MAX);
+    causes.truncate(CAUSES_MAX);
+    for cause in &mut causes {
+        cause.message = clip(std::mem::take(&mut cause.message), CAUSE_BYTES_MAX);
+        cause.field = clip(std::mem::take(&mut cause.field), CAUSE_BYTES_MAX);
+    }
+    if more > 0 {
+        let message = format!("{more} more errors are not shown");
+        causes.push(Cause { reason: "FieldValueInvalid".into(), message, field: String::new() });
+    }
+    causes
+}
+
 /// A resource as errors name it.
 #[derive(Clone, Copy, Debug)]
 pub struct Named<'a> {
@@ -94,10 +124,11 @@ impl Named<'_> {
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Body { code, reason, message: message.into(), details: None, continue_token: None, plain: false }))
+        Self(Box::new(Body { code, reason, message: clip(message.into(), MESSAGE_BYTES_MAX), details: None, continue_token: None, plain: false }))
     }
 
-    fn with_details(mut self, details: Details) -> Self {
+    fn with_details(mut self, mut details: Details) -> Self {
+        details.name = clip(details.name, CAUSE_BYTES_MAX);
         self.0.details = Some(details);
         self
     }
@@ -141,7 +172,7 @@ impl ApiError {
 
     /// Server-side apply met fields that others own.
     pub fn apply_conflict(message: String, causes: Vec<Cause>) -> Self {
-        Self::new(409, "Conflict", message).with_details(Details { causes, ..Details::default() })
+        Self::new(409, "Conflict", message).with_details(Details { causes: bounded(causes), ..Details::default() })
     }
 
     /// A 409 without an object, such as a uid that no object has.
@@ -152,6 +183,8 @@ impl ApiError {
     /// The object breaks rules; every cause at once.
     pub fn invalid(group: &str, kind: &str, name: &str, causes: Vec<Cause>) -> Self {
         let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let name = clip(name.to_owned(), CAUSE_BYTES_MAX);
+        let causes = bounded(causes);
         let lines: Vec<String> = causes
             .iter()
             .map(|c| if c.field.is_empty() { c.message.clone() } else { format!("{}: {}", c.field, c.message) })
@@ -161,7 +194,7 @@ impl ApiError {
             many => format!("[{}]", many.join(", ")),
         };
         Self::new(422, "Invalid", format!("{qualified} \"{name}\" is invalid: {text}")).with_details(Details {
-            name: name.to_owned(),
+            name,
             group: group.to_owned(),
             kind: kind.to_owned(),
             causes,

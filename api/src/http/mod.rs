@@ -9,10 +9,12 @@ mod proxy;
 mod read;
 pub(crate) mod respond;
 mod selectors;
+mod streams;
 mod watch;
 mod write;
 
 pub(crate) use openapi::Documents;
+pub(crate) use streams::Streams;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +45,9 @@ pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// How long a request that is not a stream may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A client's own id of a request is passed on up to this length, as upstream does.
+const AUDIT_ID_BYTES_MAX: usize = 64;
 
 /// One request on a row.
 pub(crate) struct Call<'a> {
@@ -77,7 +82,7 @@ struct Label {
 pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) -> ApiResponse {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let audit_id = parts.headers.get("audit-id").cloned();
+    let audit_id = parts.headers.get("audit-id").filter(|id| id.len() <= AUDIT_ID_BYTES_MAX).cloned();
     let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).cloned();
     let is_head = parts.method == Method::HEAD;
     let mut label = Label { verb: "other", group: String::new(), resource: String::new() };
@@ -117,6 +122,9 @@ async fn route(
     let target = parse_path(parts.uri.path())?;
     let user = authn::authenticate(&parts, &server.tokens)?;
     let query = Query::parse(parts.uri.query());
+    if query.is_cut() {
+        return Err(ApiError::bad_request("the request has too many query parameters"));
+    }
     match target {
         Target::Resource(path) => {
             let user = user.ok_or_else(ApiError::unauthorized)?;
@@ -205,6 +213,7 @@ async fn on_resource(
     label.group.clone_from(&resource.group);
     label.resource.clone_from(&resource.plural);
     check_scope(&path, resource, verb)?;
+    authz::may_read_secret(user, &path, &rows)?;
 
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let call = Call {
@@ -220,7 +229,8 @@ async fn on_resource(
     let is_stream = verb == Verb::Watch || matches!(path.subresource.as_deref(), Some("log" | "exec"));
     let work = call.dispatch(verb, body, &parts);
     let mut response = if is_stream {
-        work.await?
+        let slot = server.streams.enter(&user.name)?;
+        work.await?.map(|body| slot.guard(body))
     } else {
         let _slot = server.in_flight.try_acquire().map_err(|_| ApiError::too_many_requests())?;
         tokio::time::timeout(REQUEST_TIMEOUT, work).await.map_err(|_| ApiError::timeout())??
@@ -234,6 +244,10 @@ async fn on_resource(
 /// Names and collections must be where the kind's scope says.
 fn check_scope(path: &ResourcePath, resource: &Resource, verb: Verb) -> Result<(), ApiError> {
     let is_namespace = resource.group.is_empty() && resource.plural == "namespaces";
+    if is_namespace && path.namespace != path.name {
+        // `/namespaces/a/namespaces/b`: a namespace lies in no other.
+        return Err(ApiError::page_not_found());
+    }
     let in_namespace = path.namespace.is_some() && !is_namespace;
     let reads_all = matches!(verb, Verb::List | Verb::Watch) && path.name.is_none();
     let fits = match (resource.namespaced, in_namespace) {

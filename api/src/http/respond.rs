@@ -13,6 +13,8 @@ const GZIP_ABOVE_BYTES: usize = 128 * 1024;
 
 /// The most bytes of all warnings of one answer.
 const WARNINGS_BYTES_MAX: usize = 4096;
+/// And their number: many clients refuse an answer of more than 100 headers.
+const WARNINGS_MAX: usize = 40;
 
 pub(crate) type ApiResponse = Response<ApiBody>;
 
@@ -49,7 +51,7 @@ pub(crate) fn error(error: &ApiError) -> ApiResponse {
 /// Adds `Warning` headers.
 pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     let mut bytes = 0;
-    for warning in warnings {
+    for warning in warnings.iter().take(WARNINGS_MAX) {
         let quoted: String = warning
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })

@@ -27,6 +27,8 @@ const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
 /// How long a watch lives when it does not say (upstream: 30 to 60 minutes).
 const LIFE: Duration = Duration::from_secs(45 * 60);
+/// No watch lives longer, whatever it says: credentials and schemas change. Keeps clock sums in range, too.
+const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Call<'_> {
     /// Starts a watch: the headers go out at once, the lines as they come.
@@ -69,7 +71,7 @@ impl Call<'_> {
             }
             Ok((snapshot, watcher)) => {
                 let end_marker = options.send_initial_events == Some(true) && options.allow_bookmarks;
-                let life = options.timeout_seconds.map_or(LIFE, Duration::from_secs);
+                let life = options.timeout_seconds.map_or(LIFE, |seconds| Duration::from_secs(seconds).min(LIFE_MAX));
                 let now = Instant::now();
                 let state = Watching {
                     view,

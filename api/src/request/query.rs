@@ -4,19 +4,22 @@
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
+    is_cut: bool,
 }
 
-/// More pairs than this are ignored: no client sends more, and each costs an allocation.
+/// The most pairs: no client sends more, and each costs an allocation.
 const PAIRS_MAX: usize = 256;
 
 impl Query {
     /// Reads a query string. Broken pairs are kept as they stand: an unknown parameter is never an error.
     pub(crate) fn parse(text: Option<&str>) -> Self {
         let text = text.unwrap_or_default();
-        let pairs = text
+        let mut parts = text
             .split('&')
             .map(|pair| pair.trim_start_matches('?'))
-            .filter(|pair| !pair.is_empty())
+            .filter(|pair| !pair.is_empty());
+        let pairs = parts
+            .by_ref()
             .take(PAIRS_MAX)
             .map(|pair| {
                 let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -24,7 +27,12 @@ impl Query {
                 (decode(name), decode(value))
             })
             .collect();
-        Self { pairs }
+        Self { pairs, is_cut: parts.next().is_some() }
+    }
+
+    /// More parameters came than are looked at. Such a request must be refused: a `dryRun` may be among the rest.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The first value of a parameter.

@@ -92,7 +92,9 @@ fn finish(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Res
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
     meta::prepare_create(object, &resource, w.now);
     (resource.strategy.prepare_create)(object);
-    resource.structural().default(object);
+    if !resource.structural().default(object) {
+        return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
+    }
 
     let mut errors = Vec::new();
     meta::validate(object, None, &resource, &mut errors, &mut w.warnings);

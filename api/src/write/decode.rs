@@ -5,6 +5,7 @@ use std::fmt;
 
 use berth_schema::Path;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 use crate::status::ApiError;
@@ -84,46 +85,19 @@ fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
     {
         return Ok(decoded);
     }
-    if indentation_is_too_deep(text) {
-        return Err(ApiError::bad_request(format!("error decoding YAML: nested deeper than {DEPTH_MAX} levels")));
-    }
     let mut alias_limits = serde_saphyr::options::AliasLimits::default();
     alias_limits.max_total_replayed_events = ALIAS_EVENTS_MAX;
     let options = serde_saphyr::options! {
         alias_limits: alias_limits,
         legacy_octal_numbers: true,
-        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
     };
-    let value: Value = serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", one_line(&error.to_string()))))?;
-    if depth_exceeds(&value, DEPTH_MAX) {
-        return Err(ApiError::bad_request(format!("error decoding YAML: nested deeper than {DEPTH_MAX} levels")));
-    }
-    Ok(Decoded { value: whole_numbers(value), duplicates: Vec::new() })
-}
-
-/// Flow collections nest without indentation; both are counted before a parser recurses into them.
-fn indentation_is_too_deep(text: &str) -> bool {
-    let mut depth = 0usize;
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEPTH_MAX * 4 {
-            return true;
-        }
-    }
-    false
-}
-
-fn depth_exceeds(value: &Value, left: usize) -> bool {
-    match value {
-        Value::Array(items) => left == 0 || items.iter().any(|v| depth_exceeds(v, left - 1)),
-        Value::Object(map) => left == 0 || map.values().any(|v| depth_exceeds(v, left - 1)),
-        _ => false,
-    }
+    let duplicates = RefCell::new(Vec::new());
+    let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| {
+        Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates }.deserialize(reader)
+    })
+    .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", one_line(&error.to_string()))))?;
+    Ok(Decoded { value: whole_numbers(value), duplicates: duplicates.into_inner() })
 }
 
 /// `1.0` and `1e3` are whole numbers to kubectl.
@@ -221,16 +195,22 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.check_depth()?;
         let mut found = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let path = self.path.field(&key);
-            let node = Node { path: &path, depth: self.depth + 1, duplicates: self.duplicates };
-            let value = map.next_value_seed(node)?;
-            if found.contains_key(&key) {
-                let mut duplicates = self.duplicates.borrow_mut();
-                if duplicates.len() < DUPLICATES_MAX {
-                    duplicates.push(path.text());
+            let value = {
+                let path = self.path.field(&key);
+                map.next_value_seed(Node { path: &path, depth: self.depth + 1, duplicates: self.duplicates })?
+            };
+            match found.entry(key) {
+                Entry::Vacant(place) => {
+                    place.insert(value);
+                }
+                Entry::Occupied(mut place) => {
+                    let mut duplicates = self.duplicates.borrow_mut();
+                    if duplicates.len() < DUPLICATES_MAX {
+                        duplicates.push(self.path.field(place.key()).text());
+                    }
+                    place.insert(value);
                 }
             }
-            found.insert(key, value);
         }
         Ok(Value::Object(found))
     }
@@ -270,6 +250,23 @@ mod tests {
         let started = std::time::Instant::now();
         assert_eq!(decode(bomb.as_bytes(), Format::Yaml).unwrap_err().code(), 400);
         assert!(started.elapsed().as_secs() < 20, "a bomb must not burn");
+    }
+
+    #[test]
+    fn yaml_tells_duplicates_and_takes_brackets_in_texts() {
+        let decoded = decode(b"a: 1\nb: {c: 1, c: 2}\na: 3\n", Format::Yaml).unwrap();
+        assert_eq!(decoded.duplicates, ["b.c", "a"]);
+        assert_eq!(decoded.value, serde_json::json!({"a": 3, "b": {"c": 2}}));
+        let text = format!("a: \"{}\"\n", "[".repeat(5_000));
+        assert_eq!(decode(text.as_bytes(), Format::Yaml).unwrap().value["a"].as_str().map(str::len), Some(5_000));
+    }
+
+    #[test]
+    fn deep_yaml_is_refused_before_it_is_walked() {
+        let indented: String = (0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
+        for text in ["- ".repeat(500_000), "? ".repeat(100_000), "[".repeat(500_000), "{a: ".repeat(200_000), indented] {
+            assert_eq!(decode(text.as_bytes(), Format::Yaml).unwrap_err().code(), 400);
+        }
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
             let txn = w.put(&key, &encoded, current.revision).await?;
             let done = w.server.store.txn(txn).await.map_err(store_error)?;
             if done.succeeded {
+                if w.resource.group.is_empty() && w.resource.plural == "namespaces" {
+                    // No create after the answer may believe an older state.
+                    w.server.ending_namespaces.write().insert(name);
+                }
                 return Ok(w.answer(200, &encoded, done.revision));
             }
             current = live(w, &name, &done.responses)?;

@@ -12,6 +12,7 @@ mod misfit;
 pub(crate) mod patch;
 pub(crate) mod protobuf;
 pub(crate) mod scale;
+pub(crate) mod turns;
 pub(crate) mod update;
 
 use std::sync::Arc;
@@ -29,7 +30,14 @@ use crate::status::{ApiError, Cause};
 use encode::Encoded;
 
 /// How often a write is computed anew when others write the same object at the same time.
-const ATTEMPTS_MAX: usize = 16;
+const ATTEMPTS_MAX: usize = 64;
+/// A write that lost so often waits for its turn: a hundred writers of one object would else spend their time on
+/// computing what the next one's commit makes worthless.
+const ATTEMPTS_ALONE: usize = 2;
+
+/// 413 of an object that its schema's defaults make too large.
+const DEFAULTS_TOO_LARGE: &str =
+    "the defaults of the schema make the object larger than any may be: give fewer items, or the fields themselves";
 
 /// One write, on its way.
 pub(crate) struct Write<'a> {
@@ -106,7 +114,13 @@ impl Write<'_> {
         let name = self.name().to_owned();
         let key: Arc<str> = self.resource.key(self.namespace(), &name).into();
         let warnings = self.warnings.len();
-        for _ in 0..ATTEMPTS_MAX {
+        let server = self.server;
+        let mut turn = None;
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt >= ATTEMPTS_ALONE && turn.is_none() {
+                turn = Some(server.turns.wait(&key).await);
+                current = self.read(&name).await?.ok_or_else(|| ApiError::not_found(self.resource.named(), &name))?;
+            }
             self.warnings.truncate(warnings);
             let (txn, new) = match compute(self, &current)? {
                 Step::Keep => return Ok(self.answer(200, &Encoded::new(&current.object), current.revision)),
@@ -306,7 +320,8 @@ pub(crate) fn store_error(error: StoreError) -> ApiError {
         }
         StoreError::NoSpace { .. } => {
             tracing::error!(%error, "a write was refused");
-            ApiError::unavailable("the store has no space left: nothing was written; free some space and try again")
+            ApiError::unavailable("the disk of the server's data directory is full: nothing was written; free some space there and try again. Reads \
+                 go on")
         }
         StoreError::Closed => ApiError::unavailable("the server is stopping"),
         other => {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::decode::{Decoded, Format, decode};
 use super::update::{Booking, Part, check_revision, complete};
 use super::{Current, Write, Written, create, meta, misfit};
+use crate::registry::strategy::config;
 use crate::request::FieldValidation;
 use crate::status::{ApiError, Cause};
 
@@ -57,6 +58,10 @@ pub(crate) async fn patch(w: &mut Write<'_>, kind: PatchKind, body: &[u8], part:
     if kind == PatchKind::Json && !patch.is_array() || kind != PatchKind::Json && !patch.is_object() {
         let want = if kind == PatchKind::Json { "an array of operations" } else { "an object" };
         return Err(ApiError::bad_request(format!("error decoding patch: a {kind:?} patch must be {want}")));
+    }
+    let is_secret = w.resource.group.is_empty() && w.resource.plural == "secrets";
+    if is_secret && kind == PatchKind::Json && config::carries_secret(&patch) {
+        return Err(ApiError::unprocessable("the values of a Secret cannot be moved or copied to its other fields"));
     }
     let problems = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;

@@ -143,7 +143,9 @@ pub(crate) fn complete(
             field: "patch".into(),
         }])
     })?;
-    resource.structural().default(&mut new);
+    if !resource.structural().default(&mut new) {
+        return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
+    }
     if let Some(managed) = managed {
         meta::of(&mut new).insert("managedFields".into(), managed);
     }

@@ -64,7 +64,7 @@ async fn an_agent_writes_what_is_its_own() {
     let lease = |name: &str| json!({"metadata": {"name": name}, "spec": {"holderIdentity": "x"}});
     assert_eq!(code(&server, &agent, "POST", leases, &lease("n1")).await, 201);
     assert_eq!(code(&server, &agent, "POST", leases, &lease("n2")).await, 403);
-    assert_eq!(code(&server, &agent, "GET", "/api/v1/namespaces/default/secrets", &json!({})).await, 200);
+    assert_eq!(code(&server, &agent, "GET", "/api/v1/namespaces/default/secrets", &json!({})).await, 403);
     assert_eq!(code(&server, &agent, "POST", CONFIG_MAPS, &config_map("x")).await, 403);
 }
 

@@ -108,6 +108,6 @@ async fn long_managers_and_queries() {
     let path = format!("{SERVICES}?fieldManager={}", "m".repeat(129));
     post(&server, &path, &service("a")).await.expect(422);
     post(&server, &format!("{SERVICES}?fieldManager=a%07b"), &service("a")).await.expect(422);
-    let noise: String = (0..2000).map(|n| format!("&x{n}=%zz")).collect();
+    let noise: String = (0..200).map(|n| format!("&x{n}=%zz")).collect();
     get(&server, &format!("{SERVICES}?{noise}")).await.expect(200);
 }

@@ -159,6 +159,7 @@ fn check_items(node: Option<&Node>, list: &[Value], path: &str, out: &mut Vec<St
     }
 }
 
+/// Says the kind of what was found, never its value: it may be part of a Secret.
 fn wrong_type(ty: Type, value: &Value) -> Option<String> {
     let kind = match value {
         Value::Null => return None,
@@ -173,11 +174,11 @@ fn wrong_type(ty: Type, value: &Value) -> Option<String> {
         Type::Integer | Type::Number if !value.is_number() => {
             Some(format!("expected numeric (int or float), got {kind}"))
         }
-        Type::String if !value.is_string() => Some(format!("expected string, got {value}")),
-        Type::Boolean if !value.is_boolean() => Some(format!("expected boolean, got {value}")),
-        Type::Object if !value.is_object() => Some(format!("expected map, got {value}")),
-        Type::Array if !value.is_array() => Some(format!("expected list, got {value}")),
-        Type::IntOrString if value.is_object() || value.is_array() => Some(format!("expected any scalar, got {value}")),
+        Type::String if !value.is_string() => Some(format!("expected string, got {kind}")),
+        Type::Boolean if !value.is_boolean() => Some(format!("expected boolean, got {kind}")),
+        Type::Object if !value.is_object() => Some(format!("expected map, got {kind}")),
+        Type::Array if !value.is_array() => Some(format!("expected list, got {kind}")),
+        Type::IntOrString if value.is_object() || value.is_array() => Some(format!("expected any scalar, got {kind}")),
         _ => None,
     }
 }

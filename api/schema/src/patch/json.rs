@@ -146,9 +146,9 @@ impl Patcher {
     }
 
     fn test(&mut self, path: &[String], wanted: &Value) -> Result<(), String> {
-        // Kept beside the comparison: a missing member equals null, a missing parent nothing.
+        // What was found is not told: it may be part of a Secret. Kept beside the comparison: a missing member equals null, a missing parent nothing.
         let found = self.get(path)?.unwrap_or(&Value::Null);
-        if found == wanted { Ok(()) } else { Err(format!("test failed: found {}", shortened(found))) }
+        if found == wanted { Ok(()) } else { Err(format!("test failed: /{} has another value", path.join("/"))) }
     }
 
     /// Nesting by moves and copies must not grow what later recursion cannot walk.
@@ -168,11 +168,6 @@ fn depth(value: &Value, visited: &mut usize) -> usize {
         Value::Array(list) => 1 + list.iter().map(|v| depth(v, visited)).max().unwrap_or(0),
         _ => 0,
     }
-}
-
-fn shortened(value: &Value) -> String {
-    let text = value.to_string();
-    if text.len() > 100 { format!("{}…", text.chars().take(100).collect::<String>()) } else { text }
 }
 
 /// Steps of a JSON pointer; the leading slash may be missing, as kube-apiserver lets it.

@@ -1,5 +1,6 @@
 //! From the JSON of an `openAPIV3Schema` to nodes, with every breach of the structural rules on the way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use regex::RegexBuilder;
@@ -15,6 +16,13 @@ use crate::error::{FieldError, Path};
 const SCHEMA_DEPTH_MAX: usize = 100;
 /// Bytes that one compiled pattern may take: keeps a hostile CRD from filling the memory.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Most patterns are far smaller than this; of those that are not, a schema may have [`LARGE_PATTERNS_MAX`].
+const SMALL_PATTERN_BYTES: usize = 64 << 10;
+const LARGE_PATTERNS_MAX: usize = 16;
+/// Different patterns of one schema: the largest published definitions have about 150.
+const PATTERNS_MAX: usize = 500;
+/// What matching may cache for each pattern; the library's own bound is 2 MiB.
+const PATTERN_CACHE_BYTES: usize = 256 << 10;
 
 /// Where a schema stands: the rules differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,11 +40,20 @@ pub(super) struct Compiler {
     pub(super) errors: Vec<FieldError>,
     /// The rules for schemas of users; built-in kinds are compiled without.
     pub(super) strict: bool,
+    /// Patterns that were met already: schemas repeat them.
+    patterns: HashMap<String, Arc<regex::Regex>>,
+    large_patterns: usize,
+}
+
+impl Compiler {
+    fn new(strict: bool) -> Self {
+        Self { errors: Vec::new(), strict, patterns: HashMap::new(), large_patterns: 0 }
+    }
 }
 
 /// Compiles a whole kind: `metadata`, `apiVersion` and `kind` are added.
 pub(super) fn compile_root(schema: &Value) -> Result<Node, Vec<FieldError>> {
-    let mut compiler = Compiler { errors: Vec::new(), strict: true };
+    let mut compiler = Compiler::new(true);
     let mut node = compiler.node(schema, &Path::ROOT, Place::Root, 0);
     if compiler.errors.is_empty() {
         compiler.check_defaults(&node, &Path::ROOT);
@@ -58,7 +75,7 @@ pub(super) fn compile_builtin(schema: &Value) -> Node {
 
 /// Compiles a schema that ships with the binary and is known to be good.
 pub(super) fn compile_trusted(schema: &Value) -> Node {
-    Compiler { errors: Vec::new(), strict: false }.node(schema, &Path::ROOT, Place::Field, 0)
+    Compiler::new(false).node(schema, &Path::ROOT, Place::Field, 0)
 }
 
 /// Gives an object its `apiVersion`, `kind` and `metadata`; what the schema says of name and generateName stays.
@@ -261,14 +278,35 @@ impl Compiler {
 
     fn pattern(&mut self, map: &Map<String, Value>, path: &Path<'_>) -> Option<Arc<regex::Regex>> {
         let pattern = text(map, "pattern").filter(|p| !p.is_empty())?;
-        match RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build() {
-            Ok(regex) => Some(Arc::new(regex)),
-            Err(error) => {
-                let message = format!("must be a valid regular expression, but isn't: {error}").replace('\n', " ");
+        if let Some(known) = self.patterns.get(pattern) {
+            return Some(Arc::clone(known));
+        }
+        match self.compile_pattern(pattern) {
+            Ok(regex) => {
+                let regex = Arc::new(regex);
+                self.patterns.insert(pattern.to_owned(), Arc::clone(&regex));
+                Some(regex)
+            }
+            Err(why) => {
+                let message = format!("must be a valid regular expression, but isn't: {why}").replace('\n', " ");
                 let field = path.field("pattern").to_string();
                 self.errors.push(FieldError::invalid(field, &Value::from(pattern), &message));
                 None
             }
+        }
+    }
+
+    fn compile_pattern(&mut self, pattern: &str) -> Result<regex::Regex, String> {
+        if self.patterns.len() >= PATTERNS_MAX {
+            return Err(format!("a schema may have at most {PATTERNS_MAX} different patterns"));
+        }
+        let build = |bytes| RegexBuilder::new(pattern).size_limit(bytes).dfa_size_limit(PATTERN_CACHE_BYTES).build();
+        match build(SMALL_PATTERN_BYTES) {
+            Err(regex::Error::CompiledTooBig(_)) if self.large_patterns < LARGE_PATTERNS_MAX => {
+                self.large_patterns += 1;
+                build(PATTERN_BYTES_MAX).map_err(|error| error.to_string())
+            }
+            built => built.map_err(|error| error.to_string()),
         }
     }
 

@@ -1,10 +1,60 @@
 //! Defaulting: fills what is absent, and treats `null` as absent where the schema does not allow it.
+//!
+//! A default below a list or a map is given once for each item: a small object and a small schema make a huge one
+//! together. What defaults may add is therefore bounded.
 
 use serde_json::Value;
 
 use super::node::{Additional, Node, PropCursor};
 
-pub(super) fn default_node(node: &Node, value: &mut Value) {
+/// Bytes (roughly) that all defaults of one object may add: as much as a whole body may have.
+const DEFAULTS_BYTES_MAX: usize = 3 << 20;
+/// What a value costs beside its text.
+const VALUE_BYTES: usize = 32;
+
+/// What defaults may still add to an object.
+pub(super) struct Budget {
+    left: usize,
+    exceeded: bool,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self { left: DEFAULTS_BYTES_MAX, exceeded: false }
+    }
+
+    /// Whether every default found room.
+    pub(super) fn is_kept(&self) -> bool {
+        !self.exceeded
+    }
+
+    /// A copy of a default, if there is room for it.
+    fn take(&mut self, default: &Value) -> Option<Value> {
+        match self.left.checked_sub(weight(default)) {
+            Some(left) => {
+                self.left = left;
+                Some(default.clone())
+            }
+            None => {
+                self.left = 0;
+                self.exceeded = true;
+                None
+            }
+        }
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    VALUE_BYTES
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(list) => list.iter().map(weight).sum(),
+            Value::Object(map) => map.iter().map(|(name, value)| name.len() + weight(value)).sum(),
+            _ => 0,
+        }
+}
+
+pub(super) fn default_node(node: &Node, value: &mut Value, budget: &mut Budget) {
     match value {
         Value::Object(map) => {
             for prop in &node.props {
@@ -13,8 +63,8 @@ pub(super) fn default_node(node: &Node, value: &mut Value) {
                     None => true,
                     Some(value) => value.is_null() && !prop.node.nullable,
                 };
-                if absent {
-                    map.insert(prop.name.to_string(), default.clone());
+                if absent && let Some(value) = budget.take(default) {
+                    map.insert(prop.name.to_string(), value);
                 }
             }
             if node.props.is_empty() && !matches!(node.additional, Additional::Schema(_)) {
@@ -30,10 +80,14 @@ pub(super) fn default_node(node: &Node, value: &mut Value) {
                     continue;
                 };
                 if !value.is_null() {
-                    default_node(child, value);
+                    default_node(child, value, budget);
                 } else if !child.nullable {
                     match &child.default {
-                        Some(default) => *value = default.clone(),
+                        Some(default) => {
+                            if let Some(default) = budget.take(default) {
+                                *value = default;
+                            }
+                        }
                         None => nulls = true,
                     }
                 }
@@ -46,8 +100,12 @@ pub(super) fn default_node(node: &Node, value: &mut Value) {
             let Some(items) = &node.items else { return };
             for value in list {
                 match &items.default {
-                    Some(default) if value.is_null() && !items.nullable => *value = default.clone(),
-                    _ => default_node(items, value),
+                    Some(default) if value.is_null() && !items.nullable => {
+                        if let Some(default) = budget.take(default) {
+                            *value = default;
+                        }
+                    }
+                    _ => default_node(items, value, budget),
                 }
             }
         }

@@ -89,9 +89,12 @@ impl Structural {
         Self::compile(&schema).expect("two words that are known to be good")
     }
 
-    /// Fills in defaults and drops `null` where the schema does not allow it.
-    pub fn default(&self, object: &mut Value) {
-        default::default_node(&self.root, object);
+    /// Fills in defaults and drops `null` where the schema does not allow it. False when the defaults would make the
+    /// object larger than any may be: it is then only partly filled in, and must be refused.
+    pub fn default(&self, object: &mut Value) -> bool {
+        let mut budget = default::Budget::new();
+        default::default_node(&self.root, object, &mut budget);
+        budget.is_kept()
     }
 
     /// Drops what the schema does not know, and says what that was, in the order of the object.

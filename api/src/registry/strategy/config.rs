@@ -5,6 +5,18 @@ use base64::engine::general_purpose::STANDARD;
 use berth_schema::FieldError;
 use serde_json::{Map, Value, json};
 
+/// Whether a JSON patch would carry a value of a Secret to another field, from where it shows up in error messages,
+/// selectors and logs.
+pub(crate) fn carries_secret(patch: &Value) -> bool {
+    let text = |operation: &Value, field: &str| operation[field].as_str().unwrap_or_default().to_owned();
+    let in_data = |pointer: &str| matches!(pointer.trim_start_matches('/').split('/').next(), Some("data" | "stringData"));
+    patch.as_array().into_iter().flatten().any(|operation| {
+        matches!(text(operation, "op").as_str(), "move" | "copy")
+            && (in_data(&text(operation, "from")) || text(operation, "from").trim_matches('/').is_empty())
+            && !in_data(&text(operation, "path"))
+    })
+}
+
 /// Bytes of all values together, as Kubernetes limits them.
 const DATA_BYTES_MAX: usize = 1024 * 1024;
 
@@ -12,6 +24,11 @@ pub(super) fn prepare_secret(object: &mut Value) {
     let Some(root) = object.as_object_mut() else { return };
     if root.get("type").is_none_or(|t| t.is_null() || t == "") {
         root.insert("type".into(), json!("Opaque"));
+    }
+    // Of a wrong type it stays, and is blamed by the schema: dropping it would lose what was to be kept.
+    let is_texts = |texts: &Value| texts.as_object().is_some_and(|texts| texts.values().all(|v| v.is_string() || v.is_null()));
+    if root.get("stringData").is_none_or(|texts| !texts.is_null() && !is_texts(texts)) {
+        return;
     }
     if let Some(Value::Object(texts)) = root.remove("stringData") {
         let data = root.entry("data").or_insert_with(|| Value::Object(Map::new()));

@@ -1,6 +1,6 @@
 //! What is special about a kind: a few pure functions over its JSON. The only place where kinds differ in code.
 
-mod config;
+pub(crate) mod config;
 mod event;
 mod job;
 mod namespace;
