@@ -87,22 +87,37 @@ pub async fn patch(
     send(client, "patch", row, key, request(Method::PATCH, uri, content, body)).await
 }
 
-/// One page of all objects.
-pub async fn list(client: &Client, row: &Row, limit: u32, after: Option<&str>) -> Result<String, Error> {
+/// What is accepted when only metadata is wanted.
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+/// One page of all objects, or of their metadata.
+pub async fn list(
+    client: &Client,
+    row: &Row,
+    limit: u32,
+    after: Option<&str>,
+    metadata_only: bool,
+) -> Result<String, Error> {
     let mut uri = format!("{}?limit={limit}", path(row, ""));
     if let Some(token) = after {
         uri.push_str("&continue=");
         uri.extend(token.bytes().map(escaped));
     }
-    send(client, "list", row, &Key::all(), request(Method::GET, uri, "application/json", vec![])).await
+    let mut request = request(Method::GET, uri, "application/json", vec![])?;
+    if metadata_only {
+        request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_LIST));
+    }
+    send(client, "list", row, &Key::all(), Ok(request)).await
 }
 
-/// Opens a watch from a revision.
+/// Opens a watch from a revision, of whole objects or of their metadata.
 pub async fn watch(
     client: &Client,
     row: &Row,
     revision: u64,
     timeout_seconds: u64,
+    metadata_only: bool,
 ) -> Result<impl futures::AsyncBufRead + Send + Unpin + use<>, Error> {
     let uri = format!(
         "{}?watch=true&allowWatchBookmarks=true&resourceVersion={revision}&timeoutSeconds={timeout_seconds}",
@@ -111,6 +126,9 @@ pub async fn watch(
     let mut request = request(Method::GET, uri, "application/json", vec![])?;
     // A compressed watch would wait for its block to fill.
     request.headers_mut().insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
+    if metadata_only {
+        request.headers_mut().insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA));
+    }
     let opened = tokio::time::timeout(REQUEST_TIMEOUT, client.request_stream(request)).await;
     let stream = opened
         .map_err(|_| timed_out("watch", row, &Key::all()))?

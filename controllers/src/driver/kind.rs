@@ -72,6 +72,9 @@ pub trait Kind: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// How it is reached on the wire.
     const ROW: Row;
 
+    /// Only objects that some owner controls are kept: what nobody owns is read by nobody.
+    const OWNED_ONLY: bool = false;
+
     /// The object's metadata.
     fn meta(&self) -> &ObjectMeta;
 
@@ -84,10 +87,10 @@ pub trait Kind: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// Says that a type with a field `metadata` is a [`Kind`].
+/// Says that a type with a field `metadata` is a [`Kind`]; a last item takes the place of one of its defaults.
 #[macro_export]
 macro_rules! kind {
-    ($type:ty, $group:expr, $version:expr, $kind:expr, $plural:expr, $namespaced:expr $(, $index:item)?) => {
+    ($type:ty, $group:expr, $version:expr, $kind:expr, $plural:expr, $namespaced:expr $(, $more:item)?) => {
         impl $crate::driver::Kind for $type {
             const ROW: $crate::driver::Row = $crate::driver::Row::new($group, $version, $kind, $plural, $namespaced);
             fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
@@ -96,7 +99,7 @@ macro_rules! kind {
             fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
                 &mut self.metadata
             }
-            $($index)?
+            $($more)?
         }
     };
 }
@@ -128,7 +131,7 @@ kind!(
         }
     }
 );
-kind!(berth_types::Revision, "berth.dev", "v1", "Revision", "revisions", true);
+kind!(berth_types::Revision, "berth.dev", "v1", "Revision", "revisions", true, const OWNED_ONLY: bool = true;);
 kind!(berth_types::Job, "berth.dev", "v1", "Job", "jobs", true);
 kind!(berth_types::JobRun, "berth.dev", "v1", "JobRun", "jobruns", true);
 kind!(berth_types::Node, "berth.dev", "v1", "Node", "nodes", false);

@@ -6,6 +6,7 @@
 //! its own writes, and never has to wait for the watch. (Revisions of one kind are compared as numbers.)
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use parking_lot::{Mutex, RwLock};
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::kind::{BY_OWNER, IndexName};
@@ -39,8 +41,10 @@ pub struct Entry {
     pub uid: String,
     /// Its `resourceVersion`.
     pub revision: u64,
-    /// The object, read into its type.
+    /// The object, read into its type; nothing of one that is not kept.
     pub object: Arc<AnyObject>,
+    /// Whether the store keeps it: see [`Kind::OWNED_ONLY`].
+    kept: bool,
     indexed: Vec<(IndexName, String)>,
 }
 
@@ -58,6 +62,7 @@ pub struct RawStore {
     /// The kind.
     pub row: Row,
     read: fn(&str) -> Result<Entry, serde_json::Error>,
+    read_kept: fn(&str) -> Result<Entry, serde_json::Error>,
     state: RwLock<State>,
     // Held while a change is made and told, so that listeners hear of changes in their order.
     changing: Mutex<()>,
@@ -70,6 +75,9 @@ impl fmt::Debug for RawStore {
         f.debug_struct("RawStore").field("row", &self.row).field("len", &self.len()).finish_non_exhaustive()
     }
 }
+
+/// A change: the object as it was and as it is.
+type Told = (Option<Arc<Entry>>, Option<Arc<Entry>>);
 
 type Found = HashMap<Key, Arc<Entry>>;
 
@@ -84,7 +92,12 @@ struct State {
 }
 
 impl State {
-    fn put(&mut self, entry: Arc<Entry>) -> Option<Arc<Entry>> {
+    /// Takes the object in; gives the change as listeners hear of it, if there is one.
+    fn put(&mut self, entry: Arc<Entry>) -> Vec<Told> {
+        if !entry.kept {
+            // It may have been ours before.
+            return self.take(&entry.key).map(|old| (Some(old), None)).into_iter().collect();
+        }
         let old = self.objects.insert(entry.key.clone(), entry.clone());
         if let Some(old) = &old {
             self.unindex(old);
@@ -93,7 +106,7 @@ impl State {
             let found = self.indexes.entry(index).or_default().entry(value.clone()).or_default();
             found.insert(entry.key.clone(), entry.clone());
         }
-        old
+        vec![(old, Some(entry))]
     }
 
     fn take(&mut self, key: &Key) -> Option<Arc<Entry>> {
@@ -128,11 +141,17 @@ impl RawStore {
         Self {
             row: K::ROW,
             read: read::<K>,
+            read_kept: read_kept::<K>,
             state: RwLock::default(),
             changing: Mutex::new(()),
             listeners: RwLock::default(),
             synced: watch::Sender::new(false),
         }
+    }
+
+    /// Reads an object's JSON for the store: no more than a glance at one that it does not keep.
+    pub(crate) fn read_kept(&self, json: &str) -> Result<Entry, serde_json::Error> {
+        (self.read_kept)(json)
     }
 
     /// Reads an object's JSON.
@@ -147,8 +166,7 @@ impl RawStore {
             if !state.is_news(&entry) {
                 return vec![];
             }
-            let new = Arc::new(entry);
-            vec![(state.put(new.clone()), Some(new))]
+            state.put(Arc::new(entry))
         });
     }
 
@@ -188,8 +206,7 @@ impl RawStore {
             let mut changes: Vec<_> = over.iter().map(|key| (state.take(key), None)).collect();
             for entry in entries {
                 if state.is_news(&entry) {
-                    let new = Arc::new(entry);
-                    changes.push((state.put(new.clone()), Some(new)));
+                    changes.extend(state.put(Arc::new(entry)));
                 }
             }
             changes
@@ -206,7 +223,7 @@ impl RawStore {
             if new.revision <= state.seen || !state.is_news(&new) {
                 return vec![];
             }
-            vec![(state.put(new.clone()), Some(new))]
+            state.put(new)
         });
         kept
     }
@@ -223,7 +240,7 @@ impl RawStore {
         });
     }
 
-    fn change(&self, make: impl FnOnce(&mut State) -> Vec<(Option<Arc<Entry>>, Option<Arc<Entry>>)>) {
+    fn change(&self, make: impl FnOnce(&mut State) -> Vec<Told>) {
         let _order = self.changing.lock();
         let changes = make(&mut self.state.write());
         if changes.is_empty() {
@@ -283,7 +300,55 @@ fn read<K: Kind>(json: &str) -> Result<Entry, serde_json::Error> {
         uid: meta.uid.clone().unwrap_or_default(),
         revision: revision_of(meta),
         indexed,
+        kept: !K::OWNED_ONLY || controller_of(object.meta()).is_some(),
         object: Arc::new(object),
+    })
+}
+
+/// Enough of an object to know whether somebody owns it.
+#[derive(Deserialize)]
+struct Glance<'a> {
+    #[serde(borrow)]
+    metadata: GlanceMeta<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GlanceMeta<'a> {
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+    #[serde(default)]
+    owner_references: Option<Vec<GlanceOwner>>,
+}
+
+#[derive(Deserialize)]
+struct GlanceOwner {
+    #[serde(default)]
+    controller: Option<bool>,
+}
+
+/// Reads an object for its store: of one that is not kept, only what it takes to notice that.
+fn read_kept<K: Kind>(json: &str) -> Result<Entry, serde_json::Error> {
+    if !K::OWNED_ONLY {
+        return read::<K>(json);
+    }
+    let Glance { metadata } = serde_json::from_str(json)?;
+    if metadata.owner_references.iter().flatten().any(|owner| owner.controller == Some(true)) {
+        return read::<K>(json);
+    }
+    Ok(Entry {
+        key: Key::new(&*metadata.namespace, &*metadata.name),
+        uid: metadata.uid.into_owned(),
+        revision: metadata.resource_version.parse().unwrap_or(0),
+        indexed: vec![],
+        kept: false,
+        object: Arc::new(()),
     })
 }
 
@@ -449,6 +514,28 @@ mod tests {
         assert_eq!(node_of(&store).as_deref(), Some("b"));
         raw.listed(10, vec![]);
         assert!(store.is_empty());
+    }
+
+    #[test]
+    fn a_kind_of_which_only_owned_objects_matter_keeps_no_others() {
+        let stores = Stores::default();
+        let raw = stores.open::<berth_types::Revision>();
+        let store = stores.typed::<berth_types::Revision>().unwrap();
+        let revision = |number: u64, owners: &str| {
+            let json = format!(
+                r#"{{"metadata":{{"namespace":"n","name":"r","uid":"u","resourceVersion":"{number}","ownerReferences":[{owners}]}},
+                    "spec":{{"revision":1,"template":{{"spec":{{"containers":[]}}}}}}}}"#
+            );
+            raw.read_kept(&json).unwrap()
+        };
+        let owner = r#"{"apiVersion":"berth.dev/v1","kind":"Service","name":"s","uid":"o","controller":true}"#;
+        raw.listed(2, vec![revision(1, "")]);
+        assert!(store.is_empty());
+        raw.watched(revision(3, owner));
+        assert_eq!(store.owned_by("o").len(), 1);
+        raw.watched(revision(4, ""));
+        assert!(store.is_empty() && store.owned_by("o").is_empty());
+        raw.watched_end(&revision(5, ""));
     }
 
     #[test]

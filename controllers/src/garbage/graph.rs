@@ -42,13 +42,23 @@ impl Thing {
 
 impl Stage {
     pub(crate) fn of(meta: &ObjectMeta) -> Self {
-        let has = |name: &str| meta.finalizers.iter().flatten().any(|finalizer| finalizer == name);
-        match meta.deletion_timestamp {
-            None => Self::Lives,
-            Some(_) if has(FINALIZER_ORPHAN) => Self::LetsGo,
-            Some(_) if has(FINALIZER_FOREGROUND) => Self::WaitsForDependents,
-            Some(_) => Self::Goes,
+        Self::at(meta.deletion_timestamp.is_some(), meta.finalizers.iter().flatten().map(String::as_str))
+    }
+
+    /// The stage of an object that is being deleted, or not, and has these finalizers.
+    pub(crate) fn at<'a>(is_deleting: bool, finalizers: impl Iterator<Item = &'a str>) -> Self {
+        if !is_deleting {
+            return Self::Lives;
         }
+        let mut stage = Self::Goes;
+        for name in finalizers {
+            match name {
+                FINALIZER_ORPHAN => return Self::LetsGo,
+                FINALIZER_FOREGROUND => stage = Self::WaitsForDependents,
+                _ => {}
+            }
+        }
+        stage
     }
 }
 

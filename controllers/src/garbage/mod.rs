@@ -14,6 +14,7 @@ mod collect;
 mod graph;
 pub(crate) mod kinds;
 mod requests;
+mod seen;
 mod worker;
 
 use crate::driver::Part;

@@ -4,13 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::PartialObjectMeta;
-use kube::core::DynamicObject;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, Client};
+use kube::Client;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
@@ -19,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::collect::Collector;
 use super::graph::{Thing, Uid};
 use super::kinds;
-use crate::driver::informer::chain;
+use super::seen::Seen;
+use crate::driver::informer::{self, Sink, chain};
 use crate::driver::queue::Queue;
 use crate::driver::{Context, Error, Key, Row};
 
@@ -41,7 +36,7 @@ const FIRST_LISTS_MAX: Duration = Duration::from_secs(30);
 
 /// What a watch tells.
 enum Told {
-    Put(Arc<Row>, Box<ObjectMeta>),
+    Put(Uid, Thing),
     Gone(Arc<Row>, Uid),
     /// The whole list was told; these are all.
     Listed(Arc<Row>, HashSet<Uid>),
@@ -133,10 +128,9 @@ impl Work {
 
     fn hear(&mut self, told: Told) {
         let look = match told {
-            Told::Put(row, meta) => {
-                self.note_definition(&row);
-                let Some(uid) = meta.uid.as_deref().map(Uid::from) else { return };
-                self.collector.graph.lock().put(&uid, Thing::new(row, &meta))
+            Told::Put(uid, thing) => {
+                self.note_definition(&thing.row);
+                self.collector.graph.lock().put(&uid, thing)
             }
             Told::Gone(row, uid) => {
                 self.note_definition(&row);
@@ -198,38 +192,59 @@ impl Work {
 
 /// Tells of all objects of a kind, for ever: the list, then each change, the list again when the thread was lost.
 async fn follow(client: Client, row: Arc<Row>, told: mpsc::Sender<Told>) {
-    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &row.api_resource());
-    let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
-    let mut listed = HashSet::new();
-    let mut has_failed = false;
-    while let Some(event) = events.next().await {
-        let news = match event {
-            Ok(Event::Init) => {
-                listed.clear();
-                continue;
-            }
-            Ok(Event::InitApply(object)) => {
-                listed.extend(object.metadata.uid.as_deref().map(Uid::from));
-                Told::Put(row.clone(), Box::new(object.metadata))
-            }
-            Ok(Event::InitDone) => {
-                has_failed = false;
-                Told::Listed(row.clone(), std::mem::take(&mut listed))
-            }
-            Ok(Event::Apply(object)) => Told::Put(row.clone(), Box::new(object.metadata)),
-            Ok(Event::Delete(object)) => {
-                let Some(uid) = object.metadata.uid.as_deref().map(Uid::from) else { continue };
-                Told::Gone(row.clone(), uid)
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut has_failed, true) {
-                    tracing::debug!(kind = %row.kind, %error, "a kind could not be watched; trying again");
-                }
-                continue;
-            }
-        };
-        if told.send(news).await.is_err() {
-            return;
+    informer::follow(&client, &Ears { row, told }).await;
+}
+
+/// Hears of one kind.
+struct Ears {
+    row: Arc<Row>,
+    told: mpsc::Sender<Told>,
+}
+
+impl Ears {
+    async fn tell(&self, told: Told) {
+        // Nobody listens any more only when this task is about to be ended, too.
+        let _ = self.told.send(told).await;
+    }
+}
+
+impl Sink for Ears {
+    type Item = Seen;
+
+    const METADATA_ONLY: bool = true;
+
+    fn row(&self) -> &Row {
+        &self.row
+    }
+
+    fn read(&self, json: &str) -> Result<Seen, serde_json::Error> {
+        Seen::read(&self.row, json)
+    }
+
+    fn revision(item: &Seen) -> u64 {
+        item.revision
+    }
+
+    async fn listed(&self, _: u64, items: Vec<Seen>) {
+        let uids = items.iter().map(|seen| seen.uid.clone()).collect();
+        for seen in items {
+            self.changed(seen).await;
         }
+        self.tell(Told::Listed(self.row.clone(), uids)).await;
+    }
+
+    async fn changed(&self, seen: Seen) {
+        self.tell(Told::Put(seen.uid, seen.thing)).await;
+    }
+
+    async fn ended(&self, seen: Seen) {
+        self.tell(Told::Gone(self.row.clone(), seen.uid)).await;
+    }
+
+    fn passed(&self, _: u64) {}
+
+    fn lost_touch(&self, verb: &str, error: &Error) {
+        // A kind may go while it is watched.
+        tracing::debug!(kind = %self.row.kind, verb, error = chain(error), "a kind could not be followed; trying again");
     }
 }
