@@ -4,6 +4,7 @@ mod apply;
 mod compare;
 mod element;
 mod entries;
+mod fresh;
 mod merge;
 mod set;
 #[cfg(test)]

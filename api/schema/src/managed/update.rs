@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::compare::compare;
 use super::entries::{Manager, Managers, Owned, metadata_mut};
-use super::time_text;
+use super::{fresh, time_text};
 use crate::structural::Structural;
 
 /// Notes in `new.metadata.managedFields` what `manager` changed by a create, update or plain patch.
@@ -30,6 +30,11 @@ pub fn track_update(
         return;
     }
     remove_entries(new);
+    if old.is_none() && managers.is_empty() {
+        // Everything that is there was written by this one: no sets are needed to say that.
+        fresh::write_owner_of_all(schema.root(), new, manager, api_version, subresource, now);
+        return;
+    }
     let nothing = Value::Object(serde_json::Map::new());
     let changes = compare(schema.root(), old.unwrap_or(&nothing), new);
     let mut written = changes.written();
