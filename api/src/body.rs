@@ -1,4 +1,4 @@
-//! Response bodies: whole bytes, or a stream of chunks. Never an error: a stream that breaks just ends.
+//! Response bodies: whole bytes, pieces that are made as they are sent, or a stream of chunks. Never an error: a stream that breaks just ends.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -13,8 +13,54 @@ use http_body::{Frame, SizeHint};
 pub enum ApiBody {
     /// All of it, or nothing more.
     Whole(Option<Bytes>),
+    /// As many bytes as were promised, made piece by piece: a large answer stays in the processor's cache on its way.
+    Pieces(Pieces),
     /// Chunks as they come; each is flushed.
     Stream(Pin<Box<dyn Stream<Item = Bytes> + Send>>),
+}
+
+/// A body of known length that is made as it is sent.
+pub struct Pieces {
+    left: u64,
+    make: Box<dyn FnMut() -> Option<Bytes> + Send>,
+}
+
+impl fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pieces({} bytes)", self.left)
+    }
+}
+
+impl Pieces {
+    /// `make` gives the pieces, `length` bytes in all, and then nothing.
+    pub fn new(length: u64, make: impl FnMut() -> Option<Bytes> + Send + 'static) -> Self {
+        Self { left: length, make: Box::new(make) }
+    }
+
+    /// Bytes that are yet to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// All that is left, at once.
+    pub fn collect(mut self) -> Bytes {
+        let mut all = Vec::with_capacity(usize::try_from(self.left).unwrap_or(0));
+        while let Some(piece) = self.next() {
+            all.extend_from_slice(&piece);
+        }
+        all.into()
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.left == 0 {
+            return None;
+        }
+        let piece = (self.make)();
+        let length = piece.as_ref().map_or(0, |piece| piece.len() as u64);
+        debug_assert!(length > 0 && length <= self.left, "the pieces are as long as was promised");
+        self.left = self.left.saturating_sub(length);
+        piece
+    }
 }
 
 impl ApiBody {
@@ -33,6 +79,12 @@ impl From<Bytes> for ApiBody {
     }
 }
 
+impl From<Pieces> for ApiBody {
+    fn from(pieces: Pieces) -> Self {
+        Self::Pieces(pieces)
+    }
+}
+
 impl From<Vec<u8>> for ApiBody {
     fn from(bytes: Vec<u8>) -> Self {
         Bytes::from(bytes).into()
@@ -43,6 +95,7 @@ impl fmt::Debug for ApiBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.as_ref().map_or(0, Bytes::len)),
+            Self::Pieces(pieces) => pieces.fmt(f),
             Self::Stream(_) => f.write_str("Stream(..)"),
         }
     }
@@ -55,17 +108,23 @@ impl http_body::Body for ApiBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
+            Self::Pieces(pieces) => Poll::Ready(pieces.next().map(|b| Ok(Frame::data(b)))),
             Self::Stream(stream) => stream.as_mut().poll_next(cx).map(|chunk| chunk.map(|b| Ok(Frame::data(b)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Pieces(pieces) => pieces.left == 0,
+            Self::Stream(_) => false,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Pieces(pieces) => SizeHint::with_exact(pieces.left),
             Self::Stream(_) => SizeHint::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! Other shapes of an object than the stored one: another version, only its metadata, a row of a Table, YAML.
 //! Nothing of this is on the way of a plain read.
 
+use berth_store::cache::Entry;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -53,6 +54,15 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, ApiError> {
 /// Only the metadata of an object.
 pub(crate) fn partial(object: &Value) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"]})
+}
+
+/// The same as text, spliced from the object's bytes.
+pub(crate) fn write_partial(entry: &Entry, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"apiVersion":"meta.k8s.io/v1","kind":"PartialObjectMetadata","metadata":"#);
+    if !entry.write_metadata_json(out) {
+        out.extend_from_slice(b"null");
+    }
+    out.push(b'}');
 }
 
 /// One object in the accepted shape.

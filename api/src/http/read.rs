@@ -11,6 +11,7 @@ use super::Call;
 use super::convert::{self, IncludeObject};
 use super::negotiate::{Accepted, Media, Shape};
 use super::respond::{self, ApiResponse};
+use crate::body::Pieces;
 use crate::registry::Resource;
 use crate::request::{ListOptions, RevisionMatch};
 use crate::status::ApiError;
@@ -35,12 +36,7 @@ impl Call<'_> {
             None => {
                 let key = self.resource.key(namespace, name);
                 let found = self.server.store.get(&key, None).await.map_err(store_error)?;
-                found.kv.map(|kv| {
-                    // The cache has usually worked out where the revision goes.
-                    let cached = cache.get(namespace.unwrap_or_default(), name);
-                    let fresh = cached.filter(|entry| entry.revision() == kv.mod_revision);
-                    fresh.unwrap_or_else(|| cache.entry_of(&kv)).json()
-                })
+                found.kv.map(|kv| cache.json_of(&kv))
             }
         };
         let body = body.ok_or_else(|| ApiError::not_found(self.resource.named(), name))?;
@@ -103,8 +99,10 @@ impl Call<'_> {
         let mut metadata = json!({"resourceVersion": snapshot.revision().to_string(), "continue": ""});
         if limit.is_some() && let Some(last) = page.last() {
             // With selectors a count would cost a look at everything: only whether there is more.
-            let (more, left) = if selects { (found.next().is_some(), None) } else {
-                let left = found.count();
+            let (more, left) = if selects {
+                (found.next().is_some(), None)
+            } else {
+                let left = snapshot.count_after(filter.namespace.as_deref(), last.sort_key());
                 (left > 0, Some(left))
             };
             if more {
@@ -115,6 +113,10 @@ impl Call<'_> {
                 }
                 self.resource.storage.cache.keep(&snapshot);
             }
+        }
+        if accepted == Accepted::JSON && self.resource.is_stored_version() && !self.pretty() {
+            let body = splice_list(self.resource, &page, &metadata);
+            return Ok(respond::with_body(200, "application/json", body));
         }
         let body = self.list_body(&page, metadata, accepted)?;
         let (body, content_type) = convert::encode(body, accepted.media, self.pretty())?;
@@ -164,16 +166,22 @@ impl Call<'_> {
     fn list_body(&self, page: &[&Entry], metadata: Value, accepted: Accepted) -> Result<Bytes, ApiError> {
         let resource = self.resource;
         match accepted.shape {
-            Shape::Object if resource.is_stored_version() => Ok(splice_list(resource, page, &metadata)),
+            Shape::Object if resource.is_stored_version() => Ok(splice_list(resource, page, &metadata).collect()),
             Shape::Object => {
                 let items = parsed(resource, page)?;
                 let list = json!({"apiVersion": resource.api_version(), "kind": resource.list_kind, "metadata": metadata, "items": items});
                 Ok(list.to_string().into())
             }
             Shape::Metadata | Shape::MetadataList => {
-                let items: Vec<Value> = parsed(resource, page)?.iter().map(convert::partial).collect();
-                let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items});
-                Ok(list.to_string().into())
+                let mut out = br#"{"apiVersion":"meta.k8s.io/v1","items":["#.to_vec();
+                for (index, entry) in page.iter().enumerate() {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    convert::write_partial(entry, &mut out);
+                }
+                out.extend_from_slice(format!("],\"kind\":\"PartialObjectMetadataList\",\"metadata\":{metadata}}}").as_bytes());
+                Ok(out.into())
             }
             Shape::Table { beta } => {
                 let include = IncludeObject::parse(self.query.get("includeObject"))?;
@@ -205,21 +213,34 @@ fn parsed(resource: &Resource, page: &[&Entry]) -> Result<Vec<Value>, ApiError> 
     page.iter().map(|entry| convert::parse(&convert::to_request_version(resource, entry.json()))).collect()
 }
 
+/// A piece of a list holds about this much: what is written is encrypted and sent before the next piece is made.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// A list out of the bytes of its items.
-fn splice_list(resource: &Resource, page: &[&Entry], metadata: &Value) -> Bytes {
+fn splice_list(resource: &Resource, page: &[&Entry], metadata: &Value) -> Pieces {
     let head = format!("{{\"apiVersion\":\"{}\",\"items\":[", resource.api_version());
     let tail = format!("],\"kind\":\"{}\",\"metadata\":{metadata}}}", resource.list_kind);
-    let size: usize = page.iter().map(|entry| entry.json_len_max() + 1).sum();
-    let mut out = Vec::with_capacity(head.len() + size + tail.len());
-    out.extend_from_slice(head.as_bytes());
-    for (index, entry) in page.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+    let items: usize = page.iter().map(|entry| entry.json_len()).sum();
+    let length = head.len() + items + page.len().saturating_sub(1) + tail.len();
+    let mut entries = page.iter().map(|entry| Entry::clone(entry)).collect::<Vec<_>>().into_iter().peekable();
+    let (mut head, mut tail) = (Some(head), Some(tail));
+    Pieces::new(length as u64, move || {
+        let mut out = Vec::with_capacity(PIECE_BYTES + entries.peek().map_or(0, Entry::json_len));
+        if let Some(head) = head.take() {
+            out.extend_from_slice(head.as_bytes());
         }
-        entry.write_json(&mut out);
-    }
-    out.extend_from_slice(tail.as_bytes());
-    out.into()
+        while out.len() < PIECE_BYTES {
+            let Some(entry) = entries.next() else {
+                out.extend_from_slice(tail.take()?.as_bytes());
+                break;
+            };
+            entry.write_json(&mut out);
+            if entries.peek().is_some() {
+                out.push(b',');
+            }
+        }
+        Some(out.into())
+    })
 }
 
 /// Where the next page starts. Opaque to clients, but in the form that Kubernetes uses.

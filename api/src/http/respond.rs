@@ -20,7 +20,12 @@ pub(crate) type ApiResponse = Response<ApiBody>;
 
 /// An answer with a body.
 pub(crate) fn with(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> ApiResponse {
-    let mut response = Response::new(ApiBody::from(body.into()));
+    with_body(code, content_type, ApiBody::from(body.into()))
+}
+
+/// An answer with a body of any kind.
+pub(crate) fn with_body(code: u16, content_type: &'static str, body: impl Into<ApiBody>) -> ApiResponse {
+    let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
@@ -77,6 +82,10 @@ pub(crate) async fn compress(response: ApiResponse, accept_encoding: Option<&Hea
         })
     });
     let (mut parts, body) = response.into_parts();
+    let body = match body {
+        ApiBody::Pieces(pieces) if wanted && pieces.left() > GZIP_ABOVE_BYTES as u64 => ApiBody::from(pieces.collect()),
+        other => other,
+    };
     let body = match body {
         ApiBody::Whole(Some(bytes)) if wanted && bytes.len() > GZIP_ABOVE_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) => {
             let plain = bytes.clone();

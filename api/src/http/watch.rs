@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use berth_store::cache::{Gone, Snapshot, WatchItem, Watcher};
+use berth_store::cache::{Entry, Gone, Snapshot, WatchItem, Watcher};
 use bytes::Bytes;
 use serde_json::json;
 use tokio::time::Instant;
@@ -123,8 +123,17 @@ impl View {
     }
 
     /// A line for an object that is not in the shape of its bytes.
-    fn line(&mut self, kind: &str, json: Bytes) -> Bytes {
-        let Ok(mut object) = convert::parse(&json) else { return Bytes::new() };
+    fn line(&mut self, kind: &str, entry: &Entry) -> Bytes {
+        if matches!(self.shape, Shape::Metadata | Shape::MetadataList) {
+            let mut out = Vec::with_capacity(entry.json_len());
+            out.extend_from_slice(br#"{"type":""#);
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(br#"","object":"#);
+            convert::write_partial(entry, &mut out);
+            out.extend_from_slice(b"}\n");
+            return out.into();
+        }
+        let Ok(mut object) = convert::parse(&entry.json()) else { return Bytes::new() };
         object["apiVersion"] = self.resource.api_version().into();
         let shown = match self.shape {
             Shape::Object => object,
@@ -159,7 +168,7 @@ impl View {
 }
 
 /// The entries that a watch begins with, as an owned iterator: a snapshot costs nothing to hold.
-fn initial_lines(snapshot: &Snapshot, filter: &berth_store::cache::Filter) -> std::vec::IntoIter<berth_store::cache::Entry> {
+fn initial_lines(snapshot: &Snapshot, filter: &berth_store::cache::Filter) -> std::vec::IntoIter<Entry> {
     let entries: Vec<_> =
         snapshot.after(filter.namespace.as_deref(), None).filter(|entry| filter.matches(entry)).cloned().collect();
     entries.into_iter()
@@ -174,7 +183,7 @@ fn first_bookmark(now: Instant, end: Instant) -> Instant {
 struct Watching {
     view: View,
     /// What was there at the start, and its revision.
-    initial: Option<(std::vec::IntoIter<berth_store::cache::Entry>, u64)>,
+    initial: Option<(std::vec::IntoIter<Entry>, u64)>,
     end_marker: bool,
     watcher: Watcher,
     bookmarks: bool,
@@ -243,7 +252,7 @@ impl Watching {
                 entry.write_json(&mut out);
                 out.extend_from_slice(b"}\n");
             } else {
-                out.extend_from_slice(&self.view.line("ADDED", entry.json()));
+                out.extend_from_slice(&self.view.line("ADDED", &entry));
             }
         }
         Some(out.into())
@@ -260,7 +269,7 @@ impl Watching {
             if self.view.is_plain() {
                 out.extend_from_slice(&item.line());
             } else {
-                out.extend_from_slice(&self.view.line(item.kind.as_str(), item.entry().json()));
+                out.extend_from_slice(&self.view.line(item.kind.as_str(), &item.entry()));
             }
         }
         out.into()

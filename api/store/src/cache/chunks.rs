@@ -94,6 +94,25 @@ impl Chunks {
         self.chunks.iter().skip(index).flat_map(|chunk| chunk.iter()).skip(at)
     }
 
+    /// Entries above `key`, of one namespace or of all. Whole chunks are counted by their length.
+    pub(super) fn count_after(&self, namespace: Option<&str>, key: SortKey<'_>) -> usize {
+        let is_in = |entry: &Entry| namespace.is_none_or(|namespace| namespace == entry.namespace());
+        let first = self.chunk_of(key);
+        let mut count = 0;
+        for (index, chunk) in self.chunks.iter().enumerate().skip(first) {
+            let start = if index == first { chunk.partition_point(|entry| entry.sort_key() <= key) } else { 0 };
+            let rest = &chunk[start..];
+            match (rest.first(), rest.last()) {
+                (Some(first), Some(last)) if is_in(first) && is_in(last) => count += rest.len(),
+                (Some(first), _) if is_in(first) => return count + rest.iter().take_while(|entry| is_in(entry)).count(),
+                (Some(_), _) => return count,
+                // Behind the last entry of the chunk that the key is in.
+                (None, _) => debug_assert!(index == first, "only the first chunk may end before the key"),
+            }
+        }
+        count
+    }
+
     /// The chunk that holds the key, or where it would go.
     fn chunk_of(&self, key: SortKey<'_>) -> usize {
         let begins_at_or_before = |chunk: &Arc<Vec<Entry>>| chunk.first().is_some_and(|first| first.sort_key() <= key);
@@ -167,7 +186,10 @@ mod tests {
                 prop_assert_eq!(chunks.get(namespace, &name).map(Entry::revision), model.get(&key).copied());
                 let rest = chunks.iter_from((namespace, &name), true).count();
                 let after = (std::ops::Bound::Excluded(key), std::ops::Bound::Unbounded);
-                prop_assert_eq!(rest, model.range(after).count());
+                prop_assert_eq!(rest, model.range(after.clone()).count());
+                prop_assert_eq!(chunks.count_after(None, (namespace, &name)), rest);
+                let same = model.range(after).take_while(|((ns, _), _)| ns == namespace).count();
+                prop_assert_eq!(chunks.count_after(Some(namespace), (namespace, &name)), same);
             }
         }
     }

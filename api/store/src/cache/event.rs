@@ -115,7 +115,7 @@ impl WatchItem {
 
 fn make_line(kind: EventType, entry: &Entry) -> Bytes {
     let (open, middle, close) = ("{\"type\":\"", "\",\"object\":", "}\n");
-    let mut line = Vec::with_capacity(entry.json_len_max() + 40);
+    let mut line = Vec::with_capacity(entry.json_len() + 40);
     line.extend_from_slice(open.as_bytes());
     line.extend_from_slice(kind.as_str().as_bytes());
     line.extend_from_slice(middle.as_bytes());

@@ -27,6 +27,7 @@ mod watcher;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 pub use entry::Entry;
 pub use event::{Event, EventType, WatchItem};
 pub use filter::{Filter, Predicate};
@@ -117,6 +118,11 @@ impl Cache {
     /// An entry of what was just read from, or written to, the store directly.
     pub fn entry_of(&self, kv: &Kv) -> Entry {
         self.shared.extractor.entry(kv)
+    }
+
+    /// The JSON, as a client sees it, of what was just read from the store directly.
+    pub fn json_of(&self, kv: &Kv) -> Bytes {
+        entry::early_json(kv).unwrap_or_else(|| self.entry_of(kv).json())
     }
 
     /// All objects as they are now. Costs nothing but a reference.

@@ -62,6 +62,11 @@ impl Snapshot {
         let rest = self.entries.iter_from(start, is_exclusive);
         rest.take_while(move |entry| namespace.is_none_or(|namespace| namespace == entry.namespace()))
     }
+
+    /// How many objects of one namespace (or of all) are behind `after`. Looks at few of them.
+    pub fn count_after(&self, namespace: Option<&str>, after: (&str, &str)) -> usize {
+        self.entries.count_after(namespace, after)
+    }
 }
 
 /// The state at a revision: now, a kept one, or now with the events since undone.
