@@ -119,10 +119,7 @@ where
 
 /// Starts the caches of the kinds that ship with the binary, all at once.
 async fn built_in_rows(store: &Arc<dyn Store>) -> Result<Vec<Resource>, StoreError> {
-    let definitions: Vec<Value> = berth_types::crds::all()
-        .iter()
-        .map(|crd| serde_json::to_value(crd).expect("a derived definition is plain data"))
-        .collect();
+    let definitions: Vec<Value> = berth_types::crds::values();
     let own = definitions.iter().map(|crd| async move {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (group, plural) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["plural"]));
