@@ -209,6 +209,9 @@ fn tolerate(args: &Args, ctx: &mut Ctx, failure: Failure, code: u8) -> Outcome {
     }
     let text = format!("{} {}", ctx.term.paint_err(crate::term::Paint::Bad, "error:"), failure.message);
     ctx.term.say(&text);
+    for hint in &failure.hints {
+        ctx.term.say(&format!(" hint: {hint}"));
+    }
     Ok(exit::NOT_FOUND)
 }
 

@@ -41,11 +41,15 @@ fn service(object: &Value) -> Progress {
     let (replicas, updated, available) = (status("replicas"), status("updatedReplicas"), status("availableReplicas"));
     let rolling = condition(object, "Progressing");
     let stuck = rolling.filter(|c| c["status"] == "False" && text(c, &["reason"]) == "ProgressDeadlineExceeded");
-    let message = if updated < desired {
+    if object["spec"]["paused"] == true && updated < desired && available >= desired {
+        // Nothing will happen until it is resumed: waiting would be for ever.
+        return Progress::Done(format!("{available} of {desired} instances are available, {updated} of the newest revision; the rollout is paused"));
+    }
+    let message = if updated < desired && replicas > updated {
         format!("{updated} of {desired} instances are of the newest revision")
     } else if replicas > updated {
         { let old = replicas - updated; format!("{} of the old revision {} still to stop", crate::text::count(usize::try_from(old).unwrap_or(0), "instance"), if old == 1 { "is" } else { "are" }) }
-    } else if available < updated {
+    } else if available < updated || updated < desired {
         format!("{available} of {desired} instances are available")
     } else {
         let paused = if object["spec"]["paused"] == true { "; the rollout is paused" } else { "" };
@@ -119,6 +123,14 @@ mod tests {
         assert_eq!(judge(2, 4, 3, 3), Progress::Waiting("1 instance of the old revision is still to stop".into()));
         assert_eq!(judge(2, 3, 3, 2), Progress::Waiting("2 of 3 instances are available".into()));
         assert_eq!(judge(2, 3, 3, 3), Progress::Done("3 of 3 instances are available".into()));
+    }
+
+    #[test]
+    fn a_paused_rollout_is_not_waited_for() {
+        let mut object = service_with(json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 0, "availableReplicas": 3}));
+        object["spec"]["paused"] = true.into();
+        let done = "3 of 3 instances are available, 0 of the newest revision; the rollout is paused";
+        assert_eq!(progress(&object), Progress::Done(done.into()));
     }
 
     #[test]

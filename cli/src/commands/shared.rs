@@ -175,4 +175,5 @@ pub(crate) fn name(object: &Value) -> &str {
 /// `404` with the words of kubectl: which object is not there.
 pub(crate) fn absent(found: &Found) -> Failure {
     Failure::not_found(format!("{} {:?} not found", found.resource.full_name(), found.name))
+        .hint(format!("list what is there: berth get {} -A", found.resource.plural))
 }

@@ -87,6 +87,10 @@ async fn events(session: &Session, found: &Found, evidence: &Evidence) -> Vec<Va
         own || found.resource.kind != "Node" && (task || run || past)
     };
     events.retain(|e| about(text(e, &["involvedObject", "kind"]), text(e, &["involvedObject", "name"])));
+    // An object of the same name may have been there before: its story is another one.
+    let time = |text: &str| text.parse::<k8s_openapi::jiff::Timestamp>().ok();
+    let born = time(text(&evidence.object, &["metadata", "creationTimestamp"]));
+    events.retain(|e| born.is_none() || time(&crate::commands::events::last_seen(e)) >= born);
     events.sort_by_key(crate::commands::events::last_seen);
     let surplus = events.len().saturating_sub(EVENTS_MAX);
     events.drain(..surplus);
