@@ -14,7 +14,7 @@ use berth_types::names::FINALIZER_AGENT;
 use futures::{Stream, StreamExt};
 use parking_lot::RwLock;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::admission;
@@ -26,6 +26,9 @@ use crate::writer::Report;
 
 /// How long the first answer of the API server is waited for before the ledgers are believed.
 const FIRST_LIST_WAIT: Duration = Duration::from_secs(2);
+
+/// A worker that panicked so often will do it again.
+const PANICS_MAX: u32 = 3;
 
 type Key = (String, String);
 
@@ -82,6 +85,8 @@ pub struct Manager {
     workers: JoinSet<String>,
     ledgers: HashMap<String, Ledger>,
     listed: HashSet<String>,
+    /// How often the worker of a task panicked.
+    panics: HashMap<String, u32>,
     recovered: bool,
     /// Turns true when the tasks of the API server are known.
     synced: watch::Sender<bool>,
@@ -108,6 +113,7 @@ impl Manager {
             workers: JoinSet::new(),
             ledgers,
             listed: HashSet::new(),
+            panics: HashMap::new(),
             recovered: false,
             synced,
         })
@@ -126,7 +132,10 @@ impl Manager {
                     Some(Err(error)) => tracing::warn!(%error, "watching tasks failed, trying again"),
                     None => break,
                 },
-                Some(done) = self.workers.join_next() => self.on_end(done.as_deref().ok()),
+                Some(done) = self.workers.join_next() => match done {
+                    Ok(uid) => self.on_end(&uid),
+                    Err(error) => self.on_panic(&error),
+                },
                 () = &mut first_list, if !self.recovered => {
                     tracing::warn!("the API server does not answer yet: going on with the tasks of the ledger");
                     self.adopt_ledgers();
@@ -252,7 +261,10 @@ impl Manager {
             .collect();
         match self.ctx.runtime.list().await {
             Ok(all) => {
-                let orphans: Vec<String> = all.into_iter().filter(|id| !wanted.contains(id)).collect();
+                // Those of a worker that panicked are still somebody's.
+                let minded = |id: &str| self.panics.keys().any(|uid| id.starts_with(uid.as_str()));
+                let orphans: Vec<String> =
+                    all.into_iter().filter(|id| !wanted.contains(id) && !minded(id)).collect();
                 if !orphans.is_empty() {
                     tracing::warn!(count = orphans.len(), "removing containers that belong to no task");
                     tokio::spawn(jobs::remove_containers(self.ctx.clone(), orphans));
@@ -262,14 +274,35 @@ impl Manager {
         }
     }
 
-    fn on_end(&mut self, uid: Option<&str>) {
-        let Some(uid) = uid else {
-            tracing::error!("a task's worker ended by a panic; its containers are adopted when the agent is restarted");
-            return;
-        };
+    /// A defect of ours must not leave a task without anybody who minds it: a new worker adopts its containers, as
+    /// after a restart of the agent. One that panics again and again is left to people.
+    fn on_panic(&mut self, error: &JoinError) {
+        let found = self.slots.iter().find(|(_, slot)| slot.handle.worker == error.id());
+        let Some(key) = found.map(|(key, _)| key.clone()) else { return };
+        let Some(slot) = self.slots.remove(&key) else { return };
+        let view = self.registry.0.write().remove(&key);
+        let panics = self.panics.entry(slot.handle.uid.clone()).or_default();
+        *panics += 1;
+        tracing::error!(namespace = key.0, task = key.1, panics, %error, "a task's worker ended by a panic");
+        let Some(view) = view.filter(|_| *panics <= PANICS_MAX) else { return };
+        match ledger::load_all(&self.ctx.ledger_dir) {
+            Ok(all) => {
+                let own = all.into_iter().find(|l| l.task.metadata.uid.as_deref() == Some(&slot.handle.uid));
+                self.ledgers.extend(own.map(|ledger| (slot.handle.uid.clone(), ledger)));
+                self.start(key.clone(), (*view.task).clone());
+                if let Some(new) = self.slots.get_mut(&key) {
+                    new.next = slot.next;
+                }
+            }
+            Err(error) => tracing::error!(%error, "the ledgers cannot be read, the task is left alone"),
+        }
+    }
+
+    fn on_end(&mut self, uid: &str) {
         let Some(key) = self.slots.iter().find(|(_, slot)| slot.handle.uid == uid).map(|(key, _)| key.clone()) else {
             return;
         };
+        self.panics.remove(uid);
         tracing::info!(namespace = key.0, task = key.1, "task released");
         self.registry.0.write().remove(&key);
         if let Some(Slot { next: Some(task), .. }) = self.slots.remove(&key) {

@@ -25,7 +25,8 @@ impl Source for Silent {
 }
 
 impl StatusApi for Silent {
-    fn write<'a>(&'a self, _: &'a Task, _: &'a TaskStatus) -> BoxFuture<'a, Result<(), WriteError>> {
+    fn write<'a>(&'a self, task: &'a Task, _: &'a TaskStatus) -> BoxFuture<'a, Result<(), WriteError>> {
+        assert!(task.metadata.name.as_deref() != Some("panics"), "as this test wants it");
         Box::pin(async { Ok(()) })
     }
 
@@ -196,4 +197,17 @@ async fn a_smaller_node_keeps_what_runs_on_it() {
     };
     agent.list(&[large("a", "1"), large("b", "2")]).await;
     assert_eq!((fake.ids().len(), fake.signals().len()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_neither_the_task_nor_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let fake = Fake::default();
+    let mut agent = start(dir.path(), &fake);
+    agent.list(&[task("panics", "1"), task("b", "2")]).await;
+    settle().await;
+    // Each new worker adopted it; then it was left to run alone.
+    assert_eq!((fake.ids(), fake.launches().len()), (vec!["1.c".to_owned(), "2.c".to_owned()], 2));
+    assert!(fake.signals().is_empty());
+    assert!(agent.registry.get("shop", "panics").is_none() && agent.registry.get("shop", "b").is_some());
 }

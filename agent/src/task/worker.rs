@@ -83,6 +83,8 @@ pub enum Order {
 pub struct Handle {
     /// The task's uid.
     pub uid: String,
+    /// The worker itself, to know it again when it ends by a panic.
+    pub worker: tokio::task::Id,
     /// Orders to it.
     pub orders: mpsc::Sender<Order>,
     /// What it last reported.
@@ -101,8 +103,8 @@ pub fn spawn(
     let (orders, order_queue) = mpsc::channel(ORDER_QUEUE);
     let (report, reports) = watch::channel(Report::default());
     let uid = task.metadata.uid.clone().unwrap_or_default();
-    let handle = Handle { uid: uid.clone(), orders, reports: reports.clone() };
-    set.spawn(async move {
+    let (own_uid, own_reports) = (uid.clone(), reports.clone());
+    let worker = set.spawn(async move {
         let status = ctx.status.clone();
         let metrics = ctx.metrics.clone();
         let subject = task.clone();
@@ -111,7 +113,7 @@ pub fn spawn(
         tokio::join!(worker.run(order_queue), write_reports(&*status, &subject, reports, &metrics));
         uid
     });
-    handle
+    Handle { uid: own_uid, worker: worker.id(), orders, reports: own_reports }
 }
 
 struct Worker {
