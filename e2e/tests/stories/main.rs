@@ -17,3 +17,4 @@ mod hello;
 mod kubectl;
 mod rollout;
 mod rootless;
+mod stranger;
