@@ -96,7 +96,7 @@ fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| {
         Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates }.deserialize(reader)
     })
-    .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", one_line(&error.to_string()))))?;
+    .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", in_words(one_line(&error.to_string())))))?;
     Ok(Decoded { value: whole_numbers(value), duplicates: duplicates.into_inner() })
 }
 
@@ -111,6 +111,19 @@ fn whole_numbers(value: Value) -> Value {
         Value::Array(items) => Value::Array(items.into_iter().map(whole_numbers).collect()),
         Value::Object(map) => Value::Object(map.into_iter().map(|(k, v)| (k, whole_numbers(v))).collect()),
         other => other,
+    }
+}
+
+/// The parser's words, where they are meant for programmers, in those of users.
+fn in_words(message: &str) -> &str {
+    if message.contains("multiple YAML documents") {
+        "the body must be one document, and has several"
+    } else if message.contains("budget breached: Depth") {
+        "nested too deep: at most 64 levels are read"
+    } else if message.contains("budget breached") {
+        "the document has too many parts"
+    } else {
+        message
     }
 }
 

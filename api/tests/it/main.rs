@@ -7,11 +7,13 @@
 mod apply;
 mod auth;
 mod bad_input;
+mod behaviours;
 mod controller;
 mod crud;
 mod delete;
 mod documents;
 mod faults;
+mod fuzz;
 mod hostile;
 mod list;
 mod patch;

@@ -76,7 +76,9 @@ pub(super) fn validate_secret(new: &Value, old: Option<&Value>, errors: &mut Vec
     }
     let Some(old) = old else { return };
     if old["type"] != new["type"] {
-        errors.push(FieldError::invalid("type", &new["type"], "field is immutable"));
+        // Only a text is shown: anything else is data that strayed here.
+        let shown = new["type"].as_str().map_or_else(|| json!("<not shown>"), Value::from);
+        errors.push(FieldError::invalid("type", &shown, "field is immutable"));
     }
     check_frozen(new, old, &["data"], errors);
 }
