@@ -47,6 +47,7 @@ pub(super) fn run(
     control: &OwnedFd,
     spec: OwnedFd,
     ready: Option<mounts::Ready>,
+    starting: OwnedFd,
 ) -> Result<(), LaunchFailure> {
     sys::set_process_name("berth-shim");
     sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1).map_err(step("become the reaper"))?;
@@ -66,6 +67,8 @@ pub(super) fn run(
             Err(failure)
         }
     });
+    // The helper waits for it to be closed.
+    drop(starting);
     let mut record = ExitRecord { proto: PROTO, started_unix_nanos, ..ExitRecord::default() };
     match outcome {
         Err(failure) => {

@@ -18,6 +18,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::stdio::dup2_stdin;
 
 use crate::capability::Set;
@@ -105,12 +106,14 @@ fn serve(run_dir: PathBuf, cgroup_parent: &str) -> std::io::Result<()> {
         match unsafe { sys::fork() } {
             Ok(Forked::Child) => {
                 drop(taken);
-                sys::exit_now(spare(&machine, socket, &teller));
+                sys::exit_now(spare(&machine, socket, teller));
             }
             Ok(Forked::Parent { .. }) => {
                 drop(teller);
-                if wait_until_taken(&taken) == Some(NO_MORE) {
-                    return Ok(());
+                match wait_until_taken(&taken) {
+                    Some(NO_MORE) => return Ok(()),
+                    Some(_) => wait_until_started(&taken, &socket),
+                    None => {}
                 }
             }
             // The machine has no room for one more process: whoever asks hears it, and the next one may have luck.
@@ -134,7 +137,7 @@ const NO_MORE: u8 = b'e';
 
 /// A shim that was forked before anybody asked, with all prepared that is the same for all: a start does not wait
 /// for that. Takes one request.
-fn spare(machine: &Machine, socket: OwnedFd, teller: &OwnedFd) -> i32 {
+fn spare(machine: &Machine, socket: OwnedFd, teller: OwnedFd) -> i32 {
     sys::heed_children();
     rustix::process::setsid().ok();
     let ready = if machine.features.isolation == Isolation::Root { mounts::Ready::make().ok() } else { None };
@@ -142,9 +145,9 @@ fn spare(machine: &Machine, socket: OwnedFd, teller: &OwnedFd) -> i32 {
     drop(socket);
     let told = if matches!(packet, Ok(Some(_))) { TAKEN } else { NO_MORE };
     // A helper that was killed meanwhile listens no more; the request is served all the same.
-    let _ = wire::send_bytes(teller, &[told], &[]);
+    let _ = wire::send_bytes(&teller, &[told], &[]);
     match packet {
-        Ok(Some(packet)) => handle(machine, packet, ready),
+        Ok(Some(packet)) => handle(machine, packet, ready, teller),
         _ => 0,
     }
 }
@@ -154,8 +157,15 @@ fn wait_until_taken(taken: &OwnedFd) -> Option<u8> {
     wire::receive(taken).ok().flatten()?.bytes().first().copied()
 }
 
+/// Waits until the shim has started its container, or somebody asks for the next: the next spare is made in neither's
+/// way.
+fn wait_until_started(starting: &OwnedFd, socket: &OwnedFd) {
+    let mut polled = [PollFd::new(starting, PollFlags::IN), PollFd::new(socket, PollFlags::IN)];
+    while rustix::event::poll(&mut polled, None) == Err(rustix::io::Errno::INTR) {}
+}
+
 /// In the forked shim: one request, to the end of its process.
-fn handle(machine: &Machine, mut packet: Packet, ready: Option<mounts::Ready>) -> i32 {
+fn handle(machine: &Machine, mut packet: Packet, ready: Option<mounts::Ready>, starting: OwnedFd) -> i32 {
     let Ok(request) = packet.parse::<Request>() else { return 2 };
     let mut fds = std::mem::take(&mut packet.fds).into_iter();
     let Some(control) = fds.next() else { return 2 };
@@ -164,9 +174,12 @@ fn handle(machine: &Machine, mut packet: Packet, ready: Option<mounts::Ready>) -
             // Held until this process ends, however it ends.
             let _lock = fds.next();
             let Some(spec) = fds.next() else { return 2 };
-            launch::run(machine, &ContainerDir(dir), &control, spec, ready)
+            launch::run(machine, &ContainerDir(dir), &control, spec, ready, starting)
         }
-        Request::Exec { dir } => exec::run(machine, &ContainerDir(dir), &control, fds.collect()),
+        Request::Exec { dir } => {
+            drop((ready, starting));
+            exec::run(machine, &ContainerDir(dir), &control, fds.collect())
+        }
     };
     match outcome {
         Ok(()) => 0,
