@@ -8,6 +8,7 @@ mod openapi;
 mod proxy;
 mod read;
 pub(crate) mod respond;
+mod review;
 mod selectors;
 mod streams;
 mod watch;
@@ -128,6 +129,10 @@ async fn route(
     match target {
         Target::Resource(path) => {
             let user = user.ok_or_else(ApiError::unauthorized)?;
+            if review::is_asked(&path) {
+                label.verb = "create";
+                return review::answer(&user, &parts.method);
+            }
             on_resource(server, &user, path, query, parts, body, label).await
         }
         Target::GroupVersion { group, version } => {

@@ -10,6 +10,19 @@ async fn code(server: &berth_api::ApiServer, user: &UserInfo, method: &str, path
 }
 
 #[tokio::test]
+async fn whoever_is_known_is_told_who_they_are() {
+    let server = server().await;
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let body = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+    let user = berth_api::UserInfo::new("eve", &["readers"]);
+    let review = ask_as(&server, Some(user), "POST", path).json(&body).send().await.expect(201);
+    assert_eq!(review["status"]["userInfo"]["username"], "eve");
+    assert_eq!(review["status"]["userInfo"]["groups"], serde_json::json!(["readers", "system:authenticated"]));
+    ask_as(&server, None, "POST", path).json(&body).send().await.expect(401);
+    get(&server, path).await.expect(405);
+}
+
+#[tokio::test]
 async fn nobody_in_particular_sees_health_and_version_only() {
     let server = server().await;
     for path in ["/livez", "/readyz", "/healthz", "/version"] {
