@@ -11,7 +11,7 @@ use serde_json::json;
 use super::apply::follow;
 use super::ready::{Progress, progress};
 use super::shared::{self, Found};
-use super::{get, shared::text};
+use super::get;
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Outcome, exit};
 use crate::text::age;
@@ -133,7 +133,8 @@ async fn status(ctx: &mut Ctx, found: &Found, only_tell: bool, timeout: Duration
     }
     let goal = follow::Goal::of(found, &object);
     let code = follow::until_done(ctx, &session, vec![goal], Instant::now(), timeout).await?;
-    if code == exit::OK {
+    let is_paused = get::object(&session, found).await?["spec"]["paused"] == true;
+    if code == exit::OK && !is_paused {
         ctx.term.line(&format!("{} successfully rolled out", found.title()))?;
     }
     Ok(code)
@@ -158,9 +159,9 @@ async fn undo(ctx: &mut Ctx, found: &Found, to: Option<i64>) -> Outcome<()> {
         ctx.term.line(&format!("{} is at revision {number} already", found.title()))?;
         return Ok(());
     }
-    // The version guards against a change that came in between; the whole template is replaced.
+    // The generation guards against a change that came in between (the status may move on); the whole template is replaced.
     let patch = json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"]},
+        {"op": "test", "path": "/metadata/generation", "value": object["metadata"]["generation"]},
         {"op": "replace", "path": "/spec/template", "value": chosen["spec"]["template"]},
     ]);
     let target = format!("{}?fieldManager=berth-rollout", found.path());
@@ -186,10 +187,8 @@ async fn pause(ctx: &mut Ctx, target: &[String], on: bool) -> Outcome {
 async fn restart(ctx: &mut Ctx, target: &[String]) -> Outcome {
     let found = service(ctx, target).await?;
     let session = ctx.session().await?;
-    let object = get::object(&session, &found).await?;
-    let generation = text(&object, &["metadata", "resourceVersion"]).to_owned();
     let annotations = json!({berth_types::names::ANNOTATION_RESTARTED_AT: ctx.now().to_string()});
-    let patch = json!({"metadata": {"resourceVersion": generation}, "spec": {"template": {"metadata": {"annotations": annotations}}}});
+    let patch = json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
     let path = format!("{}?fieldManager=berth-rollout", found.path());
     session.write(Method::PATCH, &path, MERGE_PATCH, &patch).await?;
     ctx.term.line(&format!("{} restarted", found.title()))?;

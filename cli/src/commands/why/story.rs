@@ -272,7 +272,9 @@ fn job(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
         chain(&mut story, &bad, &evidence.events, now);
         story.next.extend(bad.first().and_then(|t| cause::advice(t)));
     }
-    story.next.push(format!("berth logs job {}{flag}", name(&evidence.object)));
+    if evidence.tasks.iter().any(cause::has_started) {
+        story.next.push(format!("berth logs job {}{flag}", name(&evidence.object)));
+    }
     story
 }
 
