@@ -4,7 +4,7 @@ mod follow;
 mod rules;
 
 pub(crate) use follow::start;
-pub(crate) use rules::{prepare_create, prepare_update, validate};
+pub(crate) use rules::{prepare_create, prepare_update, validate, warnings};
 
 /// Keeps a deleted definition until its objects are gone.
 pub(crate) const FINALIZER_CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";

@@ -90,9 +90,36 @@ pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
             errors.push(FieldError::invalid(format!("spec.names.{field}"), &spec["names"][field], message));
         }
     }
+    let strategy = spec["conversion"]["strategy"].as_str().unwrap_or("None");
+    if strategy != "None" {
+        // Accepted and ignored, it would serve objects in a version that they are not in.
+        let field = "spec.conversion.strategy";
+        errors.push(FieldError::invalid(field, &json!(strategy), "only None is supported: versions differ in apiVersion alone"));
+    }
     validate_versions(spec, errors);
     if let Some(old) = old {
         validate_change(new, old, errors);
+    }
+}
+
+/// What a definition says that has no effect here.
+pub(crate) fn warnings(object: &Value, out: &mut Vec<String>) {
+    for (index, version) in object["spec"]["versions"].as_array().into_iter().flatten().enumerate() {
+        if has_rules(&version["schema"]["openAPIV3Schema"]) {
+            out.push(format!(
+                "spec.versions[{index}].schema: the rules in x-kubernetes-validations are kept, but not enforced"
+            ));
+        }
+    }
+}
+
+fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => map.iter().any(|(name, value)| {
+            name == "x-kubernetes-validations" && value.as_array().is_some_and(|rules| !rules.is_empty()) || has_rules(value)
+        }),
+        Value::Array(items) => items.iter().any(has_rules),
+        _ => false,
     }
 }
 

@@ -106,6 +106,7 @@ static DEFINITION: Strategy = Strategy {
     prepare_create: super::crd::prepare_create,
     prepare_update: super::crd::prepare_update,
     validate: super::crd::validate,
+    warnings: super::crd::warnings,
     ..CUSTOM
 };
 
