@@ -103,10 +103,24 @@ fn is_called(resource: &Resource, typed: &str) -> bool {
 fn unknown(typed: &str, all: &[Resource]) -> Failure {
     let names = known().iter().chain(all).flat_map(|r| [r.plural.as_str(), r.singular.as_str()]);
     let failure = Failure::new(format!("the server knows no kind {typed:?}")).code(crate::failure::exit::NOT_FOUND);
+    if let Some(ours) = elsewhere_called(typed) {
+        return failure.hint(format!("what Kubernetes calls {typed} are {ours} here: berth get {ours}"));
+    }
     match near::nearest(typed, names) {
         Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
         None => failure.hint("all kinds are listed by: berth api-resources"),
     }
+}
+
+/// Our kind for what Kubernetes users look for.
+fn elsewhere_called(typed: &str) -> Option<&'static str> {
+    Some(match typed.to_lowercase().as_str() {
+        "pod" | "pods" | "po" => "tasks",
+        "deployment" | "deployments" | "deploy" | "statefulset" | "statefulsets" | "sts" => "services",
+        "cronjob" | "cronjobs" | "cj" => "jobs",
+        "replicaset" | "replicasets" | "rs" => "revisions",
+        _ => return None,
+    })
 }
 
 /// `service/hello`: how we print an object. Kinds of other groups carry their group.

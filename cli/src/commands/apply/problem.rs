@@ -13,7 +13,7 @@ pub(crate) fn of(document: &Document, error: &ClientError) -> Vec<Problem> {
     let Some(status) = error.status() else { return vec![document.problem("", error.to_string())] };
     if let Some(details) = status.details.as_ref().filter(|d| status.code == 404 && d.kind == "namespaces") {
         let name = &details.name;
-        let message = format!("there is no namespace {name:?}; make it with: berth create namespace {name}");
+        let message = format!("there is no namespace {name:?}; add a Namespace object to the manifests, or choose another one");
         return vec![document.problem("metadata.namespace", message)];
     }
     let undeclared: Vec<Problem> = status.message.split(", ").filter_map(|part| unknown_field(document, part)).collect();
