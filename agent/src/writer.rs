@@ -80,8 +80,7 @@ pub async fn write_reports(api: &dyn StatusApi, task: &Task, mut reports: watch:
             return;
         }
         let mut result = Ok(());
-        if report.status.is_some() && report.status != written {
-            let status = report.status.as_ref().expect("checked in the line above");
+        if let Some(status) = report.status.as_ref().filter(|status| written.as_ref() != Some(*status)) {
             result = answered(api.write(task, status)).await;
             metrics.status_writes.with_label_values(&[label(&result)]).inc();
             if result.is_ok() {

@@ -64,9 +64,10 @@ pub(crate) unsafe fn clone3(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> 
     };
     match pid {
         0 => Ok(Forked::Child),
-        // SAFETY: the kernel stored a new descriptor that nobody else owns.
         pid => {
-            Ok(Forked::Parent { pid: pid as i32, pidfd: (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) }) })
+            // SAFETY: the kernel stored a new descriptor that nobody else owns.
+            let pidfd = (pidfd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(pidfd) });
+            Ok(Forked::Parent { pid: pid as i32, pidfd })
         }
     }
 }

@@ -232,7 +232,7 @@ impl Worker {
         if self.task.metadata.deletion_timestamp.is_some() && !self.machine.is_deleted() {
             // A client may shorten the grace (`--now` is 1); 0 is what servers write for objects without one.
             let asked = self.task.metadata.deletion_grace_period_seconds.and_then(|s| u64::try_from(s).ok());
-            let grace = asked.filter(|s| *s > 0).map_or(self.machine.plan().grace, Duration::from_secs);
+            let grace = asked.filter(|s| *s > 0).map_or_else(|| self.machine.plan().grace, Duration::from_secs);
             self.feed(Event::DeletionRequested { grace });
         }
         self.publish();
@@ -254,7 +254,7 @@ impl Worker {
         if let Some(status) = status.as_ref().filter(|_| !finding) {
             self.conditions.clone_from(&status.conditions);
         }
-        let phase = status.as_ref().map_or("Ended".to_owned(), |s| format!("{:?}", s.phase));
+        let phase = status.as_ref().map_or_else(|| "Ended".to_owned(), |s| format!("{:?}", s.phase));
         self.count_phase(Some(phase));
         let report = Report { status, release: self.machine.is_released(), vanished: self.vanished };
         self.report.send_if_modified(|old| {

@@ -222,7 +222,7 @@ fn splice_list(resource: &Resource, page: &[&Entry], metadata: &Value) -> Pieces
     let tail = format!("],\"kind\":\"{}\",\"metadata\":{metadata}}}", resource.list_kind);
     let items: usize = page.iter().map(|entry| entry.json_len()).sum();
     let length = head.len() + items + page.len().saturating_sub(1) + tail.len();
-    let mut entries = page.iter().map(|entry| Entry::clone(entry)).collect::<Vec<_>>().into_iter().peekable();
+    let mut entries = page.iter().copied().cloned().collect::<Vec<Entry>>().into_iter().peekable();
     let (mut head, mut tail) = (Some(head), Some(tail));
     Pieces::new(length as u64, move || {
         let mut out = Vec::with_capacity(PIECE_BYTES + entries.peek().map_or(0, Entry::json_len));

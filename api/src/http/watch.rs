@@ -269,7 +269,7 @@ impl Watching {
             if self.view.is_plain() {
                 out.extend_from_slice(&item.line());
             } else {
-                out.extend_from_slice(&self.view.line(item.kind.as_str(), &item.entry()));
+                out.extend_from_slice(&self.view.line(item.kind.as_str(), item.entry()));
             }
         }
         out.into()

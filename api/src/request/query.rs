@@ -58,7 +58,8 @@ impl Query {
 
 /// Decodes `%41`; `+` is a space in queries only. `None` for broken encoding or text that is not UTF-8.
 pub(super) fn percent_decode(text: &str, plus_is_space: bool) -> Option<String> {
-    if !text.contains('%') && !(plus_is_space && text.contains('+')) {
+    let is_encoded = text.contains('%') || plus_is_space && text.contains('+');
+    if !is_encoded {
         return Some(text.to_owned());
     }
     let hex = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);

@@ -220,7 +220,10 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 fn differs_beyond_status(resource: &Resource, old: &Value, new: &Value) -> bool {
     let empty = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let counts = |field: &str| !matches!(field, "apiVersion" | "kind" | "metadata") && !(resource.has_status && field == "status");
+    let is_beside = |field: &str| {
+        matches!(field, "apiVersion" | "kind" | "metadata") || resource.has_status && field == "status"
+    };
+    let counts = |field: &str| !is_beside(field);
     old.iter().filter(|(f, _)| counts(f)).any(|(f, v)| new.get(f) != Some(v))
         || new.keys().filter(|f| counts(f)).any(|f| !old.contains_key(f.as_str()))
 }

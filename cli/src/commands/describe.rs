@@ -222,7 +222,7 @@ fn containers(out: &mut String, object: &Value, now: Timestamp) {
             (format!("waiting {}", text(state, &["waiting", "reason"])), "")
         };
         let since = if since.is_empty() { "-".to_owned() } else { age::since(since, now) };
-        let pid = container["pid"].as_i64().map_or("-".to_owned(), |p| p.to_string());
+        let pid = container["pid"].as_i64().map_or_else(|| "-".to_owned(), |p| p.to_string());
         grid.row(vec![text(container, &["name"]).to_owned(), word.trim().to_owned(), container["ready"].to_string(), pid, since]);
     }
     indented(out, "Containers", &grid);
@@ -249,7 +249,7 @@ fn tasks(out: &mut String, related: &Related, now: Timestamp) {
     }
     let mut grid = Grid::new(["name", "ready", "status", "node", "age", "why"]);
     for task in &related.tasks {
-        let status = Some(text(task, &["status", "summary"])).filter(|s| !s.is_empty()).unwrap_or(text(task, &["status", "phase"]));
+        let status = Some(text(task, &["status", "summary"])).filter(|s| !s.is_empty()).unwrap_or_else(|| text(task, &["status", "phase"]));
         grid.row(vec![
             shared::name(task).to_owned(),
             shared::is_true(task, "Ready").to_string(),

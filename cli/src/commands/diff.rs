@@ -144,7 +144,7 @@ fn unified(title: &str, before: Option<&Value>, after: &Value, colour: bool) -> 
                 ChangeTag::Equal => (' ', None),
             };
             let line = format!("{mark}{}", crate::term::harmless(line));
-            out.push_str(&paint.map_or(line.clone(), |p| crate::term::painted(colour, p, &line)));
+            out.push_str(&paint.map_or_else(|| line.clone(), |p| crate::term::painted(colour, p, &line)));
             out.push('\n');
         }
     }

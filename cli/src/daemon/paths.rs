@@ -18,7 +18,7 @@ pub(crate) fn default_run_dir(data_dir: &std::path::Path) -> PathBuf {
     let base = if is_root() {
         Some(PathBuf::from("/run/berth"))
     } else {
-        variable("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("berth"))
+        variable("XDG_RUNTIME_DIR").map(|dir| dir.join("berth"))
     };
     match base {
         Some(base) if *data_dir == default => base,

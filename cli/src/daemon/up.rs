@@ -152,7 +152,7 @@ async fn node_ready(session: &Session, name: &str, ctx: &mut Ctx) -> Outcome<()>
             }
         };
         let ready = match &change {
-            Change::Listed(list) => list["items"].as_array().into_iter().flatten().any(|n| is_ready(n)),
+            Change::Listed(list) => list["items"].as_array().into_iter().flatten().any(is_ready),
             Change::Added(node) | Change::Modified(node) => is_ready(node),
             Change::Deleted(_) => false,
         };

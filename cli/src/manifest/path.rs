@@ -45,7 +45,8 @@ fn has_keys(item: &Node, keys: &[(String, String)]) -> bool {
             k == key
                 && match &v.content {
                     Content::Scalar(serde_json::Value::String(text)) => text == wanted,
-                    Content::Scalar(other) => other.to_string() == *wanted,
+                    // A number or a boolean, as it is written.
+                    Content::Scalar(other) => serde_json::to_string(other).is_ok_and(|text| text == *wanted),
                     _ => false,
                 }
         })

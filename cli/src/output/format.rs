@@ -80,7 +80,7 @@ impl Format {
             }
             Self::Columns(columns) => {
                 let items = object["items"].as_array().filter(|_| is_list(object));
-                columns.render(items.map_or(std::slice::from_ref(object), Vec::as_slice))
+                columns.render(items.map_or_else(|| std::slice::from_ref(object), Vec::as_slice))
             }
             Self::Table | Self::Wide => String::new(),
         })

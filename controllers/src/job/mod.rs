@@ -78,7 +78,7 @@ async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
     if plan.delete_job {
         return Ok(Next::Changed);
     }
-    let handled = plan.skipped.or(match plan.start {
+    let handled = plan.skipped.or_else(|| match plan.start {
         Some(Start::Scheduled(due)) => Some(due),
         Some(Start::Once) => Some(whole_seconds(seen.observed.now)),
         None => None,

@@ -70,7 +70,7 @@ impl Roles {
         }
         let tasks = ctx.store::<Task>().all();
         let status = status(tasks.iter().map(|task| &**task), &key.name);
-        if role.status.as_ref().unwrap_or(&RoleStatus::default()) != &status {
+        if role.status.clone().unwrap_or_default() != status {
             ctx.write_status(&*role, role.status.as_ref(), &status).await?;
             self.written.lock().insert(key.clone(), ctx.now());
         }

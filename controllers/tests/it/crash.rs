@@ -109,7 +109,7 @@ async fn live(dies: Dies, write: i64) -> bool {
 
 async fn die_at_every_write(dies: Dies) {
     let mut write = 1;
-    while live(dies, write).await {
+    while Box::pin(live(dies, write)).await {
         write += 1;
     }
     assert!(write > 8, "a service's life takes more than {write} writes");
@@ -117,10 +117,10 @@ async fn die_at_every_write(dies: Dies) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_that_dies_before_any_write_leaves_work_that_the_next_one_finishes() {
-    die_at_every_write(Dies::Before).await;
+    Box::pin(die_at_every_write(Dies::Before)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_manager_that_dies_after_any_write_leaves_nothing_to_be_doubled() {
-    die_at_every_write(Dies::After).await;
+    Box::pin(die_at_every_write(Dies::After)).await;
 }

@@ -122,7 +122,7 @@ impl Layout {
 
 /// The directory of group `own` in this mount, which may itself begin at an inner group.
 fn below(mount: &MountInfo, own: &str) -> PathBuf {
-    let relative = Path::new(own).strip_prefix(&mount.root).unwrap_or(Path::new(""));
+    let relative = Path::new(own).strip_prefix(&mount.root).unwrap_or_else(|_| Path::new(""));
     mount.point.join(relative)
 }
 

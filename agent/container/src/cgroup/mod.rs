@@ -197,8 +197,8 @@ impl Groups {
     /// Removes the groups if they are empty. May be called again.
     pub(crate) fn remove(&self) -> bool {
         let paths = self.v2.iter().chain(self.v1.iter().map(|g| &g.path));
-        // All, even after one failed.
-        paths.fold(true, |all, path| remove_group(path) && all)
+        // All, even after one failed: counting does not stop early.
+        paths.filter(|path| !remove_group(path)).count() == 0
     }
 
     /// Processes that the kernel killed for memory.

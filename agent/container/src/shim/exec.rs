@@ -152,7 +152,7 @@ fn mind(pid: i32, pidfd: &OwnedFd, control: &OwnedFd) -> i32 {
         if !polled[0].revents().is_empty() {
             return sys::reap(pid, true).map_or(libc::SIGKILL, |ended| ended.status);
         }
-        if !polled.get(1).is_some_and(|p| !p.revents().is_empty()) {
+        if polled.get(1).is_none_or(|p| p.revents().is_empty()) {
             continue;
         }
         match wire::receive(control) {

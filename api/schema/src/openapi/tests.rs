@@ -111,7 +111,7 @@ fn read(bytes: &[u8]) -> Vec<(u64, &[u8])> {
     found
 }
 
-fn field<'b>(bytes: &'b [u8], number: u64) -> Vec<&'b [u8]> {
+fn field(bytes: &[u8], number: u64) -> Vec<&[u8]> {
     read(bytes).into_iter().filter(|(n, _)| *n == number).map(|(_, payload)| payload).collect()
 }
 

@@ -81,7 +81,7 @@ impl Ring {
     }
 
     /// Events from a number on, with their numbers.
-    pub(super) fn from_number(&self, number: u64) -> impl Iterator<Item = (u64, &Arc<Event>)> {
+    pub(super) fn since_number(&self, number: u64) -> impl Iterator<Item = (u64, &Arc<Event>)> {
         let start = number.saturating_sub(self.first).min(self.events.len() as u64);
         // At most the length of a deque in memory.
         (self.first + start..).zip(self.events.range(start as usize..))

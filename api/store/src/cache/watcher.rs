@@ -133,7 +133,7 @@ impl Watcher {
                 if self.cursor < state.ring.first() {
                     return Err(gone);
                 }
-                let events = state.ring.from_number(self.cursor).take(BATCH_EVENTS_MAX);
+                let events = state.ring.since_number(self.cursor).take(BATCH_EVENTS_MAX);
                 events.map(|(number, event)| (number, Arc::clone(event))).collect()
             }
             Some(key) => {

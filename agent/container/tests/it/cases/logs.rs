@@ -30,7 +30,7 @@ fn logs_are_rotated_with_their_index() {
         let text = fs::read(spec.log.dir.join(name)).unwrap();
         assert!(text.len() <= 10_000 && !text.is_empty(), "{name} has {} bytes", text.len());
         let index = fs::read(spec.log.dir.join(format!("{name}.idx"))).unwrap();
-        assert!(!index.is_empty() && index.len() % 16 == 0);
+        assert!(!index.is_empty() && index.len().is_multiple_of(16));
         let mut offset = 0;
         for (n, record) in index.chunks(16).enumerate() {
             let word = |at: usize| u64::from_le_bytes(record[at..at + 8].try_into().unwrap());

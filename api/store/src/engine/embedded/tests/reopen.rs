@@ -123,7 +123,7 @@ fn a_directory_that_may_not_be_read_is_a_clear_error() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
     let error = EmbeddedStore::open(EmbeddedConfig::new(dir.path())).unwrap_err();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
