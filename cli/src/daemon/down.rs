@@ -13,6 +13,9 @@ use crate::failure::{Failure, Outcome, exit};
 use crate::term::Paint;
 use crate::text::age;
 
+/// A launcher notices at once that its agent is gone; this is for a machine that is very busy.
+const LAUNCHERS_END_WITHIN: Duration = Duration::from_secs(10);
+
 /// Options of `down`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  berth down            stop the cluster; tasks keep running until it is started again\n  \
@@ -94,6 +97,7 @@ fn purge(ctx: &mut Ctx, data_dir: &Path, holder: &Holder) -> Outcome {
         let failed = |e: &dyn std::error::Error| Failure::new(format!("could not end all containers: {}", process::chain(e)));
         berth_container::Containerizer::new(config).map_err(|e| failed(&e))?.purge().map_err(|e| failed(&e))?;
     }
+    left::await_processes(&[data_dir, &holder.run_dir], LAUNCHERS_END_WITHIN);
     left::unmount_below(&[data_dir, &holder.run_dir]);
     for folder in [data_dir, holder.run_dir.as_path()] {
         match std::fs::remove_dir_all(folder) {

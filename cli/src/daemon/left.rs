@@ -4,8 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Most things of one sort that are listed.
 const LISTED_MAX: usize = 10;
@@ -15,11 +18,29 @@ pub(crate) fn look(data_dir: &Path, run_dir: &Path, cgroup: &str) -> [(&'static 
     let folders = [data_dir, run_dir];
     let files = folders.iter().filter(|f| f.exists()).map(|f| f.display().to_string()).collect();
     let mounts = mounts_below(&folders).iter().map(|m| m.display().to_string()).collect();
-    [("processes", processes(&folders)), ("mounts", mounts), ("cgroups", cgroups(cgroup)), ("files", files)]
+    [("processes", named(processes(&folders))), ("mounts", mounts), ("cgroups", cgroups(cgroup)), ("files", files)]
         .map(|(what, mut all): (_, Vec<String>)| {
             all.truncate(LISTED_MAX);
             (what, all)
         })
+}
+
+/// Waits until the processes of these directories have ended, for so long at most. A launcher ends by itself when it
+/// sees that its agent is gone, which may be a moment later.
+pub(crate) fn await_processes(folders: &[&Path], limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while let Some((pid, _)) = processes(folders).first() {
+        let Some(handle) = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { continue };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        if poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&wait)).is_ok_and(|ready| ready == 0) {
+            return;
+        }
+    }
+}
+
+fn named(processes: Vec<(i32, String)>) -> Vec<String> {
+    processes.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Takes off every mount in these directories, the deepest first.
@@ -60,7 +81,7 @@ fn unescape(text: &str) -> String {
 
 /// Processes that were started for these directories: launchers by their command lines, tasks by the sandbox that
 /// their environment names.
-fn processes(folders: &[&Path]) -> Vec<String> {
+fn processes(folders: &[&Path]) -> Vec<(i32, String)> {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.bytes().all(|b| b.is_ascii_digit()) && *n != own);
@@ -74,7 +95,8 @@ fn processes(folders: &[&Path]) -> Vec<String> {
         });
         let shim = words.iter().any(|w| w == "__shim");
         let ours = words.iter().any(|w| folders.iter().any(|f| Path::new(w).starts_with(f)));
-        (shim && ours || in_sandbox).then(|| format!("{pid} ({})", words.join(" ").trim()))
+        let number = pid.parse().ok()?;
+        (shim && ours || in_sandbox).then(|| (number, format!("{pid} ({})", words.join(" ").trim())))
     })
     .collect()
 }
