@@ -65,7 +65,11 @@ impl ApiServer {
     pub async fn open(config: Config) -> Result<Self, OpenError> {
         let store: Arc<dyn Store> = match config.store {
             StoreConfig::Memory => Arc::new(MemoryStore::new()?),
-            StoreConfig::Embedded(dir) => Arc::new(tokio::task::spawn_blocking(move || EmbeddedStore::open(EmbeddedConfig::new(dir))).await.map_err(|_| StoreError::Closed)??),
+            StoreConfig::Embedded(dir) => Arc::new(
+                tokio::task::spawn_blocking(move || EmbeddedStore::open(EmbeddedConfig::new(dir)))
+                    .await
+                    .map_err(|_| StoreError::Closed)??,
+            ),
             StoreConfig::Open(store) => store,
         };
         let rows = built_in_rows(&store).await?;
@@ -203,7 +207,11 @@ pub(crate) const OWN_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Deletes an object in the name of the server, as a client would: finalizers are respected.
 pub(crate) async fn delete_as_server(inner: &Arc<Inner>, row: &Resource, namespace: &str, name: &str) {
-    let base = if row.group.is_empty() { format!("/api/{}", row.version) } else { format!("/apis/{}/{}", row.group, row.version) };
+    let base = if row.group.is_empty() {
+        format!("/api/{}", row.version)
+    } else {
+        format!("/apis/{}/{}", row.group, row.version)
+    };
     let uri = if namespace.is_empty() {
         format!("{base}/{}/{name}", row.plural)
     } else {

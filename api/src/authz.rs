@@ -139,12 +139,7 @@ pub(crate) fn may_create(user: &UserInfo, path: &ResourcePath, name: &str) -> Re
 ///
 /// # Errors
 /// 403.
-pub(crate) fn may_write_task(
-    user: &UserInfo,
-    path: &ResourcePath,
-    old: &Value,
-    new: &Value,
-) -> Result<(), ApiError> {
+pub(crate) fn may_write_task(user: &UserInfo, path: &ResourcePath, old: &Value, new: &Value) -> Result<(), ApiError> {
     let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
     if path.group != "berth.dev" || path.plural != "tasks" {
         return Ok(());
@@ -182,7 +177,9 @@ pub(crate) fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows)
         tasks
             .after(path.namespace.as_deref(), None)
             .filter(|task| path.namespace.as_deref() == Some(task.namespace()) && task.field("spec.nodeName") == node)
-            .any(|task| serde_json::from_slice::<Value>(&task.json()).is_ok_and(|task| names_secret(&task["spec"], name)))
+            .any(|task| {
+                serde_json::from_slice::<Value>(&task.json()).is_ok_and(|task| names_secret(&task["spec"], name))
+            })
     });
     if bound {
         return Ok(());
@@ -258,7 +255,10 @@ mod tests {
     fn a_stranger_may_discover_but_not_read() {
         let stranger = UserInfo::new("alice", &[]);
         assert!(non_resource(&stranger, &http::Method::GET, "/apis/berth.dev").is_ok());
-        assert_eq!(non_resource(&stranger, &http::Method::GET, "/metrics").unwrap_err().message(), "forbidden: User \"alice\" cannot get path \"/metrics\"");
+        assert_eq!(
+            non_resource(&stranger, &http::Method::GET, "/metrics").unwrap_err().message(),
+            "forbidden: User \"alice\" cannot get path \"/metrics\""
+        );
         let error = resource(&stranger, Verb::Get, &path("/api/v1/namespaces/default/secrets/s")).unwrap_err();
         assert_eq!(
             error.message(),

@@ -19,8 +19,7 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> 
     name.push(format!(".{}.new", std::process::id()));
     let beside = parent.join(name);
     let written = (|| {
-        let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(&beside, path)?;

@@ -51,14 +51,19 @@ impl Metrics {
             &["verb", "resource"],
         )
         .expect("a constant, legal metric");
-        let panics = IntCounter::new("apiserver_panics_total", "Request handlers that panicked.").expect("a constant, legal metric");
+        let panics = IntCounter::new("apiserver_panics_total", "Request handlers that panicked.")
+            .expect("a constant, legal metric");
         registry.register(Box::new(requests.clone())).expect("each metric is registered once");
         registry.register(Box::new(durations.clone())).expect("each metric is registered once");
         registry.register(Box::new(panics.clone())).expect("each metric is registered once");
         let kind = &["group", "resource"];
         Self {
             watchers: gauge("apiserver_longrunning_watches", "Watches that are open.", kind),
-            store: gauge("berth_store", "The store's sizes: revision, keys, leases, watches, history, bytes.", &["what"]),
+            store: gauge(
+                "berth_store",
+                "The store's sizes: revision, keys, leases, watches, history, bytes.",
+                &["what"],
+            ),
             cache_objects: gauge("berth_cache_objects", "Objects in the watch cache.", kind),
             cache_bytes: gauge("berth_cache_ring_bytes", "Bytes that only the ring of events holds.", kind),
             relists: gauge("berth_cache_relists", "How often a cache had to list anew.", kind),

@@ -107,8 +107,9 @@ impl Pki {
     /// # Errors
     /// When it cannot be made or kept.
     pub fn api_server(&self, names: &[String]) -> Result<Identity, PkiError> {
-        let mut all: Vec<String> =
-            ["localhost", "berth", "kubernetes", "kubernetes.default.svc", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let mut all: Vec<String> = ["localhost", "berth", "kubernetes", "kubernetes.default.svc", "127.0.0.1", "::1"]
+            .map(str::to_owned)
+            .to_vec();
         all.extend(names.iter().cloned());
         all.sort();
         all.dedup();
@@ -121,7 +122,10 @@ impl Pki {
     /// # Errors
     /// When it cannot be made or kept.
     pub fn api_server_client(&self) -> Result<Identity, PkiError> {
-        self.identity("apiserver-client", &Request { common_name: "system:apiserver", client: true, ..Request::default() })
+        self.identity(
+            "apiserver-client",
+            &Request { common_name: "system:apiserver", client: true, ..Request::default() },
+        )
     }
 
     /// A client's certificate: CN is the user, each O a group. Kept as `{file}.crt` and `{file}.key`.
@@ -189,9 +193,10 @@ impl Pki {
 
     /// Whether a kept certificate is ours, has time left, and says what is asked.
     fn fits(&self, certificate_pem: &str, key_pem: &str, request: &Request<'_>) -> bool {
-        let (Ok(der), Ok(ca_der)) =
-            (CertificateDer::from_pem_slice(certificate_pem.as_bytes()), CertificateDer::from_pem_slice(self.ca_pem.as_bytes()))
-        else {
+        let (Ok(der), Ok(ca_der)) = (
+            CertificateDer::from_pem_slice(certificate_pem.as_bytes()),
+            CertificateDer::from_pem_slice(self.ca_pem.as_bytes()),
+        ) else {
             return false;
         };
         let (Ok((_, certificate)), Ok((_, ca))) =

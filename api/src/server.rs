@@ -132,8 +132,8 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
         .max_header_list_size(HEADERS_BYTES_MAX)
         .keep_alive_interval(H2_KEEP_ALIVE)
         .keep_alive_timeout(H2_KEEP_ALIVE);
-    let served = builder
-        .serve_connection_with_upgrades(TokioIo::new(Stalling::new(stream, WRITE_STALL_TIMEOUT)), service);
+    let served =
+        builder.serve_connection_with_upgrades(TokioIo::new(Stalling::new(stream, WRITE_STALL_TIMEOUT)), service);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,

@@ -118,13 +118,25 @@ impl Named<'_> {
     }
 
     fn details(&self, name: &str) -> Details {
-        Details { name: name.to_owned(), group: self.group.to_owned(), kind: self.plural.to_owned(), ..Details::default() }
+        Details {
+            name: name.to_owned(),
+            group: self.group.to_owned(),
+            kind: self.plural.to_owned(),
+            ..Details::default()
+        }
     }
 }
 
 impl ApiError {
     fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
-        Self(Box::new(Body { code, reason, message: clip(message.into(), MESSAGE_BYTES_MAX), details: None, continue_token: None, plain: false }))
+        Self(Box::new(Body {
+            code,
+            reason,
+            message: clip(message.into(), MESSAGE_BYTES_MAX),
+            details: None,
+            continue_token: None,
+            plain: false,
+        }))
     }
 
     fn with_details(mut self, mut details: Details) -> Self {
@@ -237,8 +249,7 @@ impl ApiError {
 
     /// A create in a namespace that is going away.
     pub fn namespace_terminating(resource: Named<'_>, name: &str, namespace: &str) -> Self {
-        let why =
-            format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut error = Self::forbidden(resource, name, &why);
         if let Some(details) = &mut error.0.details {
             details.causes.push(Cause {
@@ -323,8 +334,7 @@ impl ApiError {
 
     /// Something of ours failed. The message goes to the client: no paths, no addresses in it.
     pub fn internal(message: impl std::fmt::Display) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {message}"))
-            .with_details(Details::default())
+        Self::new(500, "InternalError", format!("Internal error occurred: {message}")).with_details(Details::default())
     }
 
     /// Nothing was changed; try again.
@@ -401,8 +411,15 @@ mod tests {
 
     #[test]
     fn one_cause_stands_bare_and_several_in_brackets() {
-        let cause = |field: &str| Cause { reason: "FieldValueRequired".into(), message: "Required value".into(), field: field.into() };
-        assert_eq!(ApiError::invalid("g.io", "Widget", "w", vec![cause("a")]).message(), "Widget.g.io \"w\" is invalid: a: Required value");
+        let cause = |field: &str| Cause {
+            reason: "FieldValueRequired".into(),
+            message: "Required value".into(),
+            field: field.into(),
+        };
+        assert_eq!(
+            ApiError::invalid("g.io", "Widget", "w", vec![cause("a")]).message(),
+            "Widget.g.io \"w\" is invalid: a: Required value"
+        );
         assert_eq!(
             ApiError::invalid("", "Secret", "w", vec![cause("a"), cause("b")]).message(),
             "Secret \"w\" is invalid: [a: Required value, b: Required value]"

@@ -62,15 +62,15 @@ impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         let message = error.to_string();
         match &error {
-            ClientError::Unreachable { untrusted: true, .. } => Self::new(message)
-                .hint("the server's certificate is not signed by the authority in the kubeconfig: is it another cluster's?"),
+            ClientError::Unreachable { untrusted: true, .. } => Self::new(message).hint(
+                "the server's certificate is not signed by the authority in the kubeconfig: is it another cluster's?",
+            ),
             ClientError::Unreachable { .. } => Self::new(message).hint("is it running? start it with: berth up"),
             ClientError::Kubeconfig(KubeconfigError::Missing { .. }) => {
                 Self::new(message).hint("start a cluster with: berth up; or name a file with --kubeconfig")
             }
-            ClientError::Kubeconfig(_) => {
-                Self::new(message).hint("name the right file with --kubeconfig or KUBECONFIG: `berth up` prints its path")
-            }
+            ClientError::Kubeconfig(_) => Self::new(message)
+                .hint("name the right file with --kubeconfig or KUBECONFIG: `berth up` prints its path"),
             ClientError::Answer { .. } => Self::new(message),
             ClientError::Status(status) => {
                 let failure = Self::new(message);

@@ -32,10 +32,7 @@ pub(crate) fn pids_with_environ(entry: &str) -> Vec<u32> {
 }
 
 fn processes() -> impl Iterator<Item = u32> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    fs::read_dir("/proc").into_iter().flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 /// What is left of a cluster on the machine, by a text that all its parts carry (its directory's name).

@@ -245,9 +245,10 @@ impl Containerizer {
                 kill_processes(&state)?;
                 // It writes its record and removes the groups.
                 if let Some(shim) = self.open_shim(&state)?
-                    && !readable(&shim, Some(SHIM_END_TIMEOUT)) {
-                        return Err(stuck("its processes do not end (blocked on a disk or a network file system?)"));
-                    }
+                    && !readable(&shim, Some(SHIM_END_TIMEOUT))
+                {
+                    return Err(stuck("its processes do not end (blocked on a disk or a network file system?)"));
+                }
                 kill_processes(&state)?;
             }
             if !state.groups.kill_and_remove() {

@@ -38,7 +38,9 @@ pub(super) fn refuse<'a>(
         let all = have.get(name).copied().unwrap_or(0);
         let left = all.saturating_sub(used.get(name).copied().unwrap_or(0)).max(0);
         let (asks, left, all) = (words(name, *milli), words(name, left), words(name, all));
-        format!("it asks for {name} {asks}, and of the node's {all} only {left} are left beside the other {count} tasks")
+        format!(
+            "it asks for {name} {asks}, and of the node's {all} only {left} are left beside the other {count} tasks"
+        )
     })
 }
 
@@ -133,6 +135,9 @@ mod tests {
             }))
         };
         assert_eq!(requests(&with(serde_json::json!({})))["cpu"], 1_500);
-        assert_eq!(requests(&with(serde_json::json!({"resources": {"limits": {"cpu": "1", "pids": 9}}})))["cpu"], 2_000);
+        assert_eq!(
+            requests(&with(serde_json::json!({"resources": {"limits": {"cpu": "1", "pids": 9}}})))["cpu"],
+            2_000
+        );
     }
 }

@@ -275,9 +275,10 @@ pub(super) async fn probe(
     let knock = async {
         let Container { startup_probe, readiness_probe, liveness_probe, .. } = &prober.container;
         if let Some(spec) = startup_probe.as_ref().filter(|_| !started)
-            && prober.run(Kind::Startup, spec, &stop, &words).await != Some(Turn::Healthy) {
-                return drop(words);
-            }
+            && prober.run(Kind::Startup, spec, &stop, &words).await != Some(Turn::Healthy)
+        {
+            return drop(words);
+        }
         let readiness = async {
             if let Some(spec) = readiness_probe {
                 prober.run(Kind::Readiness, spec, &stop, &words).await;
@@ -347,9 +348,10 @@ pub(super) async fn pre_stop(
     events: mpsc::Sender<Event>,
 ) {
     if let Some(hook) = prober.container.lifecycle.as_ref().and_then(|l| l.pre_stop.as_ref())
-        && let Err(error) = prober.hook(hook, grace).await {
-            ctx.events.record(&prober.task, Level::Warning, "FailedPreStopHook", error);
-        }
+        && let Err(error) = prober.hook(hook, grace).await
+    {
+        ctx.events.record(&prober.task, Level::Warning, "FailedPreStopHook", error);
+    }
     let _ = events.send(Event::PreStopDone { container: index }).await;
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use berth_client::kube::runtime::watcher::{self, Event};
-use berth_types::{Task, TaskStatus};
 use berth_types::names::FINALIZER_AGENT;
+use berth_types::{Task, TaskStatus};
 use futures::{Stream, StreamExt};
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -263,8 +263,7 @@ impl Manager {
             Ok(all) => {
                 // Those of a worker that panicked are still somebody's.
                 let minded = |id: &str| self.panics.keys().any(|uid| id.starts_with(uid.as_str()));
-                let orphans: Vec<String> =
-                    all.into_iter().filter(|id| !wanted.contains(id) && !minded(id)).collect();
+                let orphans: Vec<String> = all.into_iter().filter(|id| !wanted.contains(id) && !minded(id)).collect();
                 if !orphans.is_empty() {
                     tracing::warn!(count = orphans.len(), "removing containers that belong to no task");
                     tokio::spawn(jobs::remove_containers(self.ctx.clone(), orphans));

@@ -81,7 +81,8 @@ impl Location {
         }
         if let Some(paths) = variable {
             // A list, as for kubectl; the first file that is there wins.
-            let paths: Vec<PathBuf> = env::split_paths(paths.as_os_str()).filter(|p| !p.as_os_str().is_empty()).collect();
+            let paths: Vec<PathBuf> =
+                env::split_paths(paths.as_os_str()).filter(|p| !p.as_os_str().is_empty()).collect();
             let there = paths.iter().find(|p| exists(p)).or_else(|| paths.first());
             if let Some(path) = there {
                 return Ok(path.clone());
@@ -158,7 +159,8 @@ mod tests {
     #[test]
     fn flag_then_variable_then_local_cluster_then_home() {
         let all = ["/a", "/b", "/admin", "/home/me/.kube/config"];
-        let mut location = Location { kubeconfig: Some("/a".into()), admin: Some("/admin".into()), ..Location::default() };
+        let mut location =
+            Location { kubeconfig: Some("/a".into()), admin: Some("/admin".into()), ..Location::default() };
         assert_eq!(choose(&location, Some("/b"), &all).unwrap(), Path::new("/a"));
         location.kubeconfig = None;
         assert_eq!(choose(&location, Some("/x:/b"), &all).unwrap(), Path::new("/b"));
@@ -166,10 +168,7 @@ mod tests {
         assert_eq!(choose(&location, None, &all).unwrap(), Path::new("/admin"));
         assert_eq!(choose(&location, None, &all[3..]).unwrap(), Path::new("/home/me/.kube/config"));
         let error = choose(&location, None, &[]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "no kubeconfig found (looked for --kubeconfig, $KUBECONFIG, /admin, /home/me/.kube/config)"
-        );
+        assert_eq!(error, "no kubeconfig found (looked for --kubeconfig, $KUBECONFIG, /admin, /home/me/.kube/config)");
     }
 
     #[tokio::test]

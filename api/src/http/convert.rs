@@ -66,7 +66,12 @@ pub(crate) fn write_partial(entry: &Entry, out: &mut Vec<u8>) {
 }
 
 /// One object in the accepted shape.
-pub(crate) fn object(resource: &Resource, body: Bytes, accepted: Accepted, include: IncludeObject) -> Result<Bytes, ApiError> {
+pub(crate) fn object(
+    resource: &Resource,
+    body: Bytes,
+    accepted: Accepted,
+    include: IncludeObject,
+) -> Result<Bytes, ApiError> {
     let body = to_request_version(resource, body);
     match accepted.shape {
         Shape::Object => Ok(body),

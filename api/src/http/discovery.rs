@@ -16,10 +16,21 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 
 /// The paths that there are.
 pub(super) fn root(server: &Inner) -> ApiResponse {
-    let mut paths: Vec<String> = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .into_iter()
+    .map(str::to_owned)
+    .collect();
     for (group, versions) in server.registry.rows().groups().iter().filter(|(g, _)| !g.is_empty()) {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|v| format!("/apis/{group}/{v}")));
@@ -47,7 +58,9 @@ pub(super) fn groups(server: &Inner, core: bool, headers: &HeaderMap) -> Result<
         }
     }
     if only_aggregated {
-        return Err(ApiError::not_acceptable(format!("only the following media types are accepted: application/json, {AGGREGATED}")));
+        return Err(ApiError::not_acceptable(format!(
+            "only the following media types are accepted: application/json, {AGGREGATED}"
+        )));
     }
     if core {
         let versions = json!({
@@ -56,8 +69,12 @@ pub(super) fn groups(server: &Inner, core: bool, headers: &HeaderMap) -> Result<
         });
         return Ok(respond::json(200, versions.to_string()));
     }
-    let groups: Vec<Value> =
-        rows.groups().iter().filter(|(g, _)| !g.is_empty()).map(|(group, versions)| group_value(group, versions)).collect();
+    let groups: Vec<Value> = rows
+        .groups()
+        .iter()
+        .filter(|(g, _)| !g.is_empty())
+        .map(|(group, versions)| group_value(group, versions))
+        .collect();
     Ok(respond::json(200, json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}).to_string()))
 }
 

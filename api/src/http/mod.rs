@@ -199,7 +199,9 @@ async fn on_resource(
     label: &mut Label,
 ) -> Result<ApiResponse, ApiError> {
     let watch = query.flag("watch") || path.watch_prefix;
-    if path.watch_prefix && let Some(name) = path.name.take() {
+    if path.watch_prefix
+        && let Some(name) = path.name.take()
+    {
         // The old form of watching one object.
         path.name = Some(name);
     }
@@ -295,7 +297,9 @@ impl Call<'_> {
             (Some("scale"), _) if self.resource.scale.is_none() => Err(unknown()),
             (Some("scale"), Verb::Get | Verb::Update | Verb::Patch) => self.scale(verb, body).await,
             (Some("scale"), _) => Err(not_here()),
-            (Some(other), _) if !self.resource.other_subresources.iter().any(|(name, _)| *name == other) => Err(unknown()),
+            (Some(other), _) if !self.resource.other_subresources.iter().any(|(name, _)| *name == other) => {
+                Err(unknown())
+            }
             (Some("finalize"), Verb::Update) => self.write(verb, body).await,
             (Some("log"), Verb::Get) => proxy::log(self).await,
             (Some("exec"), Verb::Get | Verb::Create) => proxy::exec(self, parts).await,

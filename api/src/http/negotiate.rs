@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_given_is_406() {
-        for header in ["text/html", "application/json;as=Bogus;v=v1;g=meta.k8s.io", "application/vnd.kubernetes.protobuf"] {
+        for header in
+            ["text/html", "application/json;as=Bogus;v=v1;g=meta.k8s.io", "application/vnd.kubernetes.protobuf"]
+        {
             assert_eq!(accepted(Some(header), false).unwrap_err().code(), 406, "{header}");
         }
         assert_eq!(accepted(Some("application/yaml"), true).unwrap_err().code(), 406);

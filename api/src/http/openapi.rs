@@ -103,7 +103,10 @@ pub(super) async fn v2(server: &Inner, headers: &HeaderMap) -> Result<ApiRespons
     match best {
         None if !accept.is_empty() => Err(ApiError::not_acceptable("only application/json and protobuf are given")),
         Some(entry) if entry.media == V2_PROTOBUF_ASKED || entry.media == V2_PROTOBUF => {
-            let document = server.documents.get(&rows, "v2.pb", |rows, _| berth_schema::openapi::v2_protobuf(&v2_of(rows))).await?;
+            let document = server
+                .documents
+                .get(&rows, "v2.pb", |rows, _| berth_schema::openapi::v2_protobuf(&v2_of(rows)))
+                .await?;
             answer(&document, V2_PROTOBUF, headers)
         }
         _ => {
@@ -131,7 +134,9 @@ fn split(name: &str) -> (&str, &str) {
 
 fn v3_of(rows: &Rows, name: &str) -> Vec<u8> {
     let (group, version) = split(name);
-    berth_schema::openapi::v3(TITLE, env!("CARGO_PKG_VERSION"), &docs_of(rows, Some((group, version)))).to_string().into_bytes()
+    berth_schema::openapi::v3(TITLE, env!("CARGO_PKG_VERSION"), &docs_of(rows, Some((group, version))))
+        .to_string()
+        .into_bytes()
 }
 
 /// `/openapi/v3`: where the documents are, with their hashes.
@@ -150,7 +155,12 @@ pub(super) async fn v3_root(server: &Inner) -> Result<ApiResponse, ApiError> {
 }
 
 /// `/openapi/v3/{path}`: a document. With the right hash it may be kept for ever.
-pub(super) async fn v3(server: &Inner, path: &str, query: &Query, headers: &HeaderMap) -> Result<ApiResponse, ApiError> {
+pub(super) async fn v3(
+    server: &Inner,
+    path: &str,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<ApiResponse, ApiError> {
     let rows = server.registry.snapshot();
     let (group, version) = split(path);
     if rows.version(group, version).is_none() {

@@ -31,8 +31,14 @@ const LOG_PARAMETERS: &[&str] =
 const EXEC_PARAMETERS: &[&str] = &["command", "stdin", "stdout", "stderr", "tty"];
 
 /// Headers that make up an upgrade.
-const UPGRADE_HEADERS: &[&str] =
-    &["connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions"];
+const UPGRADE_HEADERS: &[&str] = &[
+    "connection",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+];
 
 /// The container that is meant, and the node that runs it.
 struct Place {
@@ -68,10 +74,8 @@ pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Resul
     let Some(client) = parts.extensions.get::<OnUpgrade>().cloned() else {
         return Err(ApiError::bad_request("exec needs a connection that can be upgraded to a websocket"));
     };
-    let is_websocket = parts
-        .headers
-        .get(header::UPGRADE)
-        .is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let is_websocket =
+        parts.headers.get(header::UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
     if !is_websocket {
         return Err(ApiError::bad_request("exec speaks websockets only: send `Upgrade: websocket`"));
     }
@@ -185,11 +189,19 @@ fn percent_encode(text: &str, out: &mut String) {
 }
 
 /// Sends one request on a connection of its own.
-async fn send(call: &Call<'_>, place: &Place, mut request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, ApiError> {
+async fn send(
+    call: &Call<'_>,
+    place: &Place,
+    mut request: Request<Empty<Bytes>>,
+) -> Result<Response<Incoming>, ApiError> {
     let Some(tls) = &call.server.agent_tls else {
         return Err(ApiError::unavailable("this server has no certificate to show to agents"));
     };
-    let host = if place.address.contains(':') { format!("[{}]:{}", place.address, place.port) } else { format!("{}:{}", place.address, place.port) };
+    let host = if place.address.contains(':') {
+        format!("[{}]:{}", place.address, place.port)
+    } else {
+        format!("{}:{}", place.address, place.port)
+    };
     request.headers_mut().insert(header::HOST, host.parse().map_err(ApiError::internal)?);
     let exchange = async {
         let stream = TcpStream::connect((place.address.as_str(), place.port)).await?;

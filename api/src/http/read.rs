@@ -97,7 +97,9 @@ impl Call<'_> {
             None => found.by_ref().collect(),
         };
         let mut metadata = json!({"resourceVersion": snapshot.revision().to_string(), "continue": ""});
-        if limit.is_some() && let Some(last) = page.last() {
+        if limit.is_some()
+            && let Some(last) = page.last()
+        {
             // With selectors a count would cost a look at everything: only whether there is more.
             let (more, left) = if selects {
                 (found.next().is_some(), None)
@@ -180,13 +182,17 @@ impl Call<'_> {
                     }
                     convert::write_partial(entry, &mut out);
                 }
-                out.extend_from_slice(format!("],\"kind\":\"PartialObjectMetadataList\",\"metadata\":{metadata}}}").as_bytes());
+                out.extend_from_slice(
+                    format!("],\"kind\":\"PartialObjectMetadataList\",\"metadata\":{metadata}}}").as_bytes(),
+                );
                 Ok(out.into())
             }
             Shape::Table { beta } => {
                 let include = IncludeObject::parse(self.query.get("includeObject"))?;
-                let rows =
-                    parsed(resource, page)?.iter().map(|object| convert::row(resource, object, include, self.now)).collect();
+                let rows = parsed(resource, page)?
+                    .iter()
+                    .map(|object| convert::row(resource, object, include, self.now))
+                    .collect();
                 Ok(convert::table(resource, beta, metadata, rows, true).to_string().into())
             }
         }
@@ -265,7 +271,8 @@ fn decode_token(token: &str, namespaced: bool) -> Result<(i64, (String, String))
     if value["v"] != "meta.k8s.io/v1" {
         return Err(bad("server does not recognize this encoded version"));
     }
-    let revision = value["rv"].as_i64().filter(|rv| *rv != 0).ok_or_else(|| bad("incorrect encoded start resourceVersion"))?;
+    let revision =
+        value["rv"].as_i64().filter(|rv| *rv != 0).ok_or_else(|| bad("incorrect encoded start resourceVersion"))?;
     let start = value["start"].as_str().unwrap_or_default();
     let start = start.trim_start_matches('/').trim_end_matches('\0');
     if start.is_empty() {

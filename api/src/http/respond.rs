@@ -87,7 +87,9 @@ pub(crate) async fn compress(response: ApiResponse, accept_encoding: Option<&Hea
         other => other,
     };
     let body = match body {
-        ApiBody::Whole(Some(bytes)) if wanted && bytes.len() > GZIP_ABOVE_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) => {
+        ApiBody::Whole(Some(bytes))
+            if wanted && bytes.len() > GZIP_ABOVE_BYTES && !parts.headers.contains_key(header::CONTENT_ENCODING) =>
+        {
             let plain = bytes.clone();
             // Some milliseconds for each megabyte: not on a thread that serves requests.
             let done = tokio::task::spawn_blocking(move || {

@@ -12,7 +12,11 @@ const GROUP: &str = "authentication.k8s.io";
 
 /// Whether a path is that of the review.
 pub(super) fn is_asked(path: &ResourcePath) -> bool {
-    path.group == GROUP && path.version == "v1" && path.plural == "selfsubjectreviews" && path.namespace.is_none() && path.name.is_none()
+    path.group == GROUP
+        && path.version == "v1"
+        && path.plural == "selfsubjectreviews"
+        && path.namespace.is_none()
+        && path.name.is_none()
 }
 
 /// The review; the body of the request has nothing to say.

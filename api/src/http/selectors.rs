@@ -28,10 +28,9 @@ pub(super) fn filter(
         }
         filter.name = fields.exact("metadata.name").map(str::to_owned);
         // One indexed field with one value: such a watcher is woken by its own events only.
-        filter.field = resource
-            .selectable
-            .iter()
-            .find_map(|path| fields.exact(path).filter(|v| !v.is_empty()).map(|value| (path.clone(), value.to_owned())));
+        filter.field = resource.selectable.iter().find_map(|path| {
+            fields.exact(path).filter(|v| !v.is_empty()).map(|value| (path.clone(), value.to_owned()))
+        });
     }
     if selects {
         filter.predicate = Some(Arc::new(move |entry: &Entry| {

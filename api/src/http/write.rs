@@ -90,7 +90,12 @@ impl Call<'_> {
         }
     }
 
-    fn written(&self, written: Written, warnings: &[String], accepted: super::negotiate::Accepted) -> Result<ApiResponse, ApiError> {
+    fn written(
+        &self,
+        written: Written,
+        warnings: &[String],
+        accepted: super::negotiate::Accepted,
+    ) -> Result<ApiResponse, ApiError> {
         let mut response = if written.is_object {
             self.object_response(written.code, written.body, accepted)?
         } else {

@@ -55,9 +55,7 @@ impl Rows {
     }
 
     fn build(generation: u64, mut rows: Vec<Arc<Resource>>) -> Self {
-        rows.sort_by(|a, b| {
-            (group_rank(&a.group), &a.group).cmp(&(group_rank(&b.group), &b.group))
-        });
+        rows.sort_by(|a, b| (group_rank(&a.group), &a.group).cmp(&(group_rank(&b.group), &b.group)));
         let mut by_version: HashMap<(String, String), BTreeMap<String, Arc<Resource>>> = HashMap::new();
         for row in &rows {
             by_version

@@ -68,7 +68,8 @@ impl Rules {
     };
 
     /// The rules of most core kinds.
-    pub(crate) const CORE: Self = Self { generation: false, unconditional_update: true, kind_optional: true, ..Self::CUSTOM };
+    pub(crate) const CORE: Self =
+        Self { generation: false, unconditional_update: true, kind_optional: true, ..Self::CUSTOM };
 }
 
 /// Where objects are kept: shared by all versions of a kind.

@@ -4,8 +4,10 @@ mod options;
 mod path;
 mod query;
 
-pub(crate) use options::{DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, RevisionMatch, WriteOptions};
 pub(crate) use options::parse_revision;
+pub(crate) use options::{
+    DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, RevisionMatch, WriteOptions,
+};
 pub(crate) use path::{ResourcePath, Target, parse_path};
 pub(crate) use query::Query;
 

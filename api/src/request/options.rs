@@ -48,7 +48,8 @@ impl ListOptions {
             Some("Exact") => Some(RevisionMatch::Exact),
             Some("NotOlderThan") => Some(RevisionMatch::NotOlderThan),
             Some(other) => {
-                let message = format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\"");
+                let message =
+                    format!("Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\"");
                 return Err(list_option("resourceVersionMatch", "FieldValueNotSupported", message));
             }
         };
@@ -63,20 +64,27 @@ impl ListOptions {
             timeout_seconds,
             send_initial_events: query.filled("sendInitialEvents").map(|v| !matches!(v, "false" | "0")),
         };
-        if watch { options.check_watch()? } else { options.check_list()? }
+        if watch {
+            options.check_watch()?
+        } else {
+            options.check_list()?
+        }
         Ok(options)
     }
 
     fn check_watch(&self) -> Result<(), ApiError> {
-        let forbid = |field: &str, why: &str| Err(list_option(field, "FieldValueForbidden", format!("Forbidden: {why}")));
+        let forbid =
+            |field: &str, why: &str| Err(list_option(field, "FieldValueForbidden", format!("Forbidden: {why}")));
         match (self.send_initial_events, self.revision_match) {
             (Some(_), Some(RevisionMatch::NotOlderThan)) | (None, None) => Ok(()),
-            (Some(_), None) => {
-                forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-            }
-            (Some(_), Some(RevisionMatch::Exact)) => {
-                forbid("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
-            }
+            (Some(_), None) => forbid(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ),
+            (Some(_), Some(RevisionMatch::Exact)) => forbid(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ),
             (None, Some(_)) => forbid(
                 "resourceVersionMatch",
                 "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
@@ -85,7 +93,8 @@ impl ListOptions {
     }
 
     fn check_list(&self) -> Result<(), ApiError> {
-        let forbid = |field: &str, why: &str| Err(list_option(field, "FieldValueForbidden", format!("Forbidden: {why}")));
+        let forbid =
+            |field: &str, why: &str| Err(list_option(field, "FieldValueForbidden", format!("Forbidden: {why}")));
         if self.send_initial_events.is_some() {
             return forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
@@ -100,10 +109,9 @@ impl ListOptions {
             Some(_) if self.revision.is_none() => {
                 forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
             }
-            Some(RevisionMatch::Exact) if self.revision == Some(0) => forbid(
-                "resourceVersionMatch",
-                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
-            ),
+            Some(RevisionMatch::Exact) if self.revision == Some(0) => {
+                forbid("resourceVersionMatch", "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"")
+            }
             Some(_) => Ok(()),
         }
     }
@@ -196,7 +204,8 @@ impl WriteOptions {
 /// The manager's name when none is given: the User-Agent up to its first `/`.
 fn manager_of(user_agent: &str) -> String {
     let name: String = user_agent.split('/').next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
-    let end = name.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|end| *end <= FIELD_MANAGER_BYTES_MAX).last();
+    let end =
+        name.char_indices().map(|(i, c)| i + c.len_utf8()).take_while(|end| *end <= FIELD_MANAGER_BYTES_MAX).last();
     match end {
         None | Some(0) => "unknown".to_owned(),
         Some(end) => name[..end].to_owned(),

@@ -119,7 +119,13 @@ mod tests {
     fn check(path: &str, group: &str, ns: Option<&str>, plural: &str, name: Option<&str>, sub: Option<&str>) {
         let found = resource(path);
         assert_eq!(
-            (&*found.group, found.namespace.as_deref(), &*found.plural, found.name.as_deref(), found.subresource.as_deref()),
+            (
+                &*found.group,
+                found.namespace.as_deref(),
+                &*found.plural,
+                found.name.as_deref(),
+                found.subresource.as_deref()
+            ),
             (group, ns, plural, name, sub),
             "{path}"
         );
@@ -150,7 +156,13 @@ mod tests {
 
     #[test]
     fn what_could_escape_a_key_is_refused() {
-        for path in ["//api", "/api/v1/namespaces/..%2f/secrets", "/api/v1/namespaces/%2e%2e/secrets/x", "/api/v1/secrets/a%00b", "/apis/g/v/a/b/c/d"] {
+        for path in [
+            "//api",
+            "/api/v1/namespaces/..%2f/secrets",
+            "/api/v1/namespaces/%2e%2e/secrets/x",
+            "/api/v1/secrets/a%00b",
+            "/apis/g/v/a/b/c/d",
+        ] {
             assert!(parse_path(path).is_err(), "{path}");
         }
     }

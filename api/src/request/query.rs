@@ -14,10 +14,7 @@ impl Query {
     /// Reads a query string. Broken pairs are kept as they stand: an unknown parameter is never an error.
     pub(crate) fn parse(text: Option<&str>) -> Self {
         let text = text.unwrap_or_default();
-        let mut parts = text
-            .split('&')
-            .map(|pair| pair.trim_start_matches('?'))
-            .filter(|pair| !pair.is_empty());
+        let mut parts = text.split('&').map(|pair| pair.trim_start_matches('?')).filter(|pair| !pair.is_empty());
         let pairs = parts
             .by_ref()
             .take(PAIRS_MAX)

@@ -49,7 +49,15 @@ pub(crate) async fn create(
         if !tracked {
             let resource = Arc::clone(w.resource);
             let api_version = resource.api_version();
-            track_update(resource.structural(), None, &mut attempted, &w.options.field_manager, &api_version, "", w.now);
+            track_update(
+                resource.structural(),
+                None,
+                &mut attempted,
+                &w.options.field_manager,
+                &api_version,
+                "",
+                w.now,
+            );
         }
         let name = meta::text(&attempted, "name").to_owned();
         let key: Arc<str> = w.resource.key(w.namespace(), &name).into();
@@ -82,7 +90,9 @@ pub(crate) async fn create(
 /// Everything between the body and the commit: prune, default, and check all at once.
 fn finish(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Result<(), ApiError> {
     let resource = Arc::clone(w.resource);
-    if resource.has_status && let Some(root) = object.as_object_mut() {
+    if resource.has_status
+        && let Some(root) = object.as_object_mut()
+    {
         root.remove("status");
     }
     let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();

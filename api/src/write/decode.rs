@@ -77,8 +77,8 @@ fn json(bytes: &[u8]) -> Result<Decoded, ApiError> {
 }
 
 fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| ApiError::bad_request("error decoding YAML: the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(bytes).map_err(|_| ApiError::bad_request("error decoding YAML: the body is not UTF-8"))?;
     // Most "YAML" bodies of clients are JSON, which is read faster and with duplicates noticed.
     if text.trim_start().starts_with('{')
         && let Ok(decoded) = json(bytes)
@@ -96,7 +96,9 @@ fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| {
         Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates }.deserialize(reader)
     })
-    .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {}", in_words(one_line(&error.to_string())))))?;
+    .map_err(|error| {
+        ApiError::bad_request(format!("error decoding YAML: {}", in_words(one_line(&error.to_string()))))
+    })?;
     Ok(Decoded { value: whole_numbers(value), duplicates: duplicates.into_inner() })
 }
 
@@ -248,7 +250,16 @@ mod tests {
     fn bad_bytes_are_refused_without_a_panic() {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let deep_maps = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-        for bytes in [&b""[..], b"{", b"\xff\xfe", b"{\"a\":\"\xff\"}", b"{\"a\":1}\0", b"{\"a\": \0}", deep.as_bytes(), deep_maps.as_bytes()] {
+        for bytes in [
+            &b""[..],
+            b"{",
+            b"\xff\xfe",
+            b"{\"a\":\"\xff\"}",
+            b"{\"a\":1}\0",
+            b"{\"a\": \0}",
+            deep.as_bytes(),
+            deep_maps.as_bytes(),
+        ] {
             assert_eq!(decode(bytes, Format::Json).unwrap_err().code(), 400);
         }
         assert_eq!(decode(deep.as_bytes(), Format::Yaml).unwrap_err().code(), 400);
@@ -277,7 +288,8 @@ mod tests {
     #[test]
     fn deep_yaml_is_refused_before_it_is_walked() {
         let indented: String = (0..2_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
-        for text in ["- ".repeat(500_000), "? ".repeat(100_000), "[".repeat(500_000), "{a: ".repeat(200_000), indented] {
+        for text in ["- ".repeat(500_000), "? ".repeat(100_000), "[".repeat(500_000), "{a: ".repeat(200_000), indented]
+        {
             assert_eq!(decode(text.as_bytes(), Format::Yaml).unwrap_err().code(), 400);
         }
     }

@@ -47,7 +47,8 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
             continue;
         }
         if !w.options.dry_run {
-            let done = w.server.store.txn(Txn::delete(Arc::clone(&key), current.revision)).await.map_err(store_error)?;
+            let done =
+                w.server.store.txn(Txn::delete(Arc::clone(&key), current.revision)).await.map_err(store_error)?;
             if !done.succeeded {
                 current = live(w, &name, &done.responses)?;
                 continue;

@@ -111,7 +111,13 @@ pub(crate) fn generate_name(prefix: &str) -> String {
 }
 
 /// Finds what is wrong with the metadata of a new or changed object.
-pub(crate) fn validate(new: &Value, old: Option<&Value>, resource: &Resource, errors: &mut Vec<FieldError>, warnings: &mut Vec<String>) {
+pub(crate) fn validate(
+    new: &Value,
+    old: Option<&Value>,
+    resource: &Resource,
+    errors: &mut Vec<FieldError>,
+    warnings: &mut Vec<String>,
+) {
     let meta = &new["metadata"];
     if old.is_none() {
         validate_name(text(new, "name"), resource, errors);
@@ -297,7 +303,10 @@ mod tests {
     fn owners_need_four_fields_and_one_controller() {
         let mut errors = Vec::new();
         let good = json!({"apiVersion": "v1", "kind": "A", "name": "a", "uid": "u", "controller": true});
-        validate_owners(&json!([good, {"apiVersion": "v1", "kind": "A", "name": "a", "controller": true}]), &mut errors);
+        validate_owners(
+            &json!([good, {"apiVersion": "v1", "kind": "A", "name": "a", "controller": true}]),
+            &mut errors,
+        );
         let fields: Vec<&str> = errors.iter().map(|e| e.field.as_str()).collect();
         assert_eq!(fields, ["metadata.ownerReferences[1].uid", "metadata.ownerReferences"]);
     }

@@ -17,7 +17,10 @@ pub(super) fn all(w: &Write<'_>, live: Option<&Value>, applied: &Value, part: Pa
         Some(live) => merge_patch(live, applied).unwrap_or_else(|_| applied.clone()),
         None => applied.clone(),
     };
-    if part == Part::Main && resource.has_status && let Some(root) = wanted.as_object_mut() {
+    if part == Part::Main
+        && resource.has_status
+        && let Some(root) = wanted.as_object_mut()
+    {
         root.remove("status");
     }
     if live.is_none() {

@@ -270,7 +270,9 @@ impl Write<'_> {
                 "finalizers" if value.as_array().is_none_or(|a| a.iter().any(|v| !v.is_string())) => {
                     return wrong(field, "a list of strings");
                 }
-                "ownerReferences" | "managedFields" if value.as_array().is_none_or(|a| a.iter().any(|v| !v.is_object())) => {
+                "ownerReferences" | "managedFields"
+                    if value.as_array().is_none_or(|a| a.iter().any(|v| !v.is_object())) =>
+                {
                     return wrong(field, "a list of objects");
                 }
                 _ => {}
@@ -320,8 +322,10 @@ pub(crate) fn store_error(error: StoreError) -> ApiError {
         }
         StoreError::NoSpace { .. } => {
             tracing::error!(%error, "a write was refused");
-            ApiError::unavailable("the disk of the server's data directory is full: nothing was written; free some space there and try again. Reads \
-                 go on")
+            ApiError::unavailable(
+                "the disk of the server's data directory is full: nothing was written; free some space there and try again. Reads \
+                 go on",
+            )
         }
         StoreError::Closed => ApiError::unavailable("the server is stopping"),
         other => {

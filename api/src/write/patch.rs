@@ -90,7 +90,8 @@ fn apply_to(w: &Write<'_>, kind: PatchKind, document: &Value, patch: &Value) -> 
         PatchKind::Json => json_patch(document, patch),
         PatchKind::Merge => merge_patch(document, patch),
         PatchKind::Strategic => {
-            let lists = w.resource.strategic().ok_or_else(|| ApiError::unsupported_media("application/merge-patch+json"))?;
+            let lists =
+                w.resource.strategic().ok_or_else(|| ApiError::unsupported_media("application/merge-patch+json"))?;
             strategic_merge_patch(document, patch, lists)
         }
         PatchKind::Apply => Ok(document.clone()),
@@ -127,8 +128,7 @@ fn check_patched(w: &Write<'_>, mut patched: Value, current: &Current) -> Result
         return Err(w.invalid(w.name(), vec![error]));
     }
     if meta::text(&patched, "resourceVersion").is_empty() && !w.resource.rules.unconditional_update {
-        let error =
-            FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
+        let error = FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
         return Err(w.invalid(w.name(), vec![error]));
     }
     check_revision(w, &patched, current)?;

@@ -107,7 +107,12 @@ const EVENT: &[Field] = &[
     (8, "count", Kind::Int, false),
     (9, "type", Kind::Text, false),
     (10, "eventTime", Kind::MicroTime, false),
-    (11, "series", Kind::Message(&[(1, "count", Kind::Int, false), (2, "lastObservedTime", Kind::MicroTime, false)]), false),
+    (
+        11,
+        "series",
+        Kind::Message(&[(1, "count", Kind::Int, false), (2, "lastObservedTime", Kind::MicroTime, false)]),
+        false,
+    ),
     (12, "action", Kind::Text, false),
     (13, "related", Kind::Message(REFERENCE), false),
     (14, "reportingComponent", Kind::Text, false),
@@ -132,7 +137,12 @@ const LEASE: &[Field] = &[
 ];
 const DELETE_OPTIONS: &[Field] = &[
     (1, "gracePeriodSeconds", Kind::Int, false),
-    (2, "preconditions", Kind::Message(&[(1, "uid", Kind::Text, false), (2, "resourceVersion", Kind::Text, false)]), false),
+    (
+        2,
+        "preconditions",
+        Kind::Message(&[(1, "uid", Kind::Text, false), (2, "resourceVersion", Kind::Text, false)]),
+        false,
+    ),
     (3, "orphanDependents", Kind::Bool, false),
     (4, "propagationPolicy", Kind::Text, false),
     (5, "dryRun", Kind::Text, true),

@@ -1,8 +1,8 @@
 //! The scale subresource: a kind's replicas as `autoscaling/v1` Scale, by the paths that its definition names.
 
-use bytes::Bytes;
 use berth_schema::FieldError;
 use berth_schema::patch::{json_patch, merge_patch};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::decode::{Decoded, Format, decode};
@@ -79,7 +79,13 @@ pub(crate) async fn write(w: &mut Write<'_>, input: Input<'_>) -> Result<Written
             }
             let mut object = current.object.clone();
             set(&mut object, &scale_paths.spec_replicas, json!(replicas));
-            complete(w, &Current { object: current.object.clone(), revision: current.revision }, object, Part::Main, Booking::Track)
+            complete(
+                w,
+                &Current { object: current.object.clone(), revision: current.revision },
+                object,
+                Part::Main,
+                Booking::Track,
+            )
         })
         .await?;
     let object: Value = serde_json::from_slice(&written.body).map_err(ApiError::internal)?;

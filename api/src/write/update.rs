@@ -39,9 +39,7 @@ pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Resu
     let name = w.name().to_owned();
     match meta::text(&sent, "name") {
         "" => {
-            return Err(ApiError::bad_request(
-                "the name of the object is undeterminable: name must be provided",
-            ));
+            return Err(ApiError::bad_request("the name of the object is undeterminable: name must be provided"));
         }
         given if given != name => {
             return Err(ApiError::bad_request(format!(
@@ -59,8 +57,7 @@ pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Resu
     };
     let given_revision = meta::text(&sent, "resourceVersion").to_owned();
     if given_revision.is_empty() && part == Part::Main && !w.resource.rules.unconditional_update {
-        let error =
-            FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
+        let error = FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
         return Err(w.invalid(&name, vec![error]));
     }
     let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
@@ -93,8 +90,11 @@ pub(crate) fn check_revision(w: &Write<'_>, sent: &Value, current: &Current) -> 
         Ok(revision) if revision == current.revision => Ok(()),
         Ok(_) => Err(ApiError::stale(w.resource.named(), w.name())),
         Err(_) => {
-            let error =
-                FieldError::invalid("metadata.resourceVersion", &Value::from(given), "must be a number that the server gave");
+            let error = FieldError::invalid(
+                "metadata.resourceVersion",
+                &Value::from(given),
+                "must be a number that the server gave",
+            );
             Err(w.invalid(w.name(), vec![error]))
         }
     }
@@ -137,11 +137,16 @@ pub(crate) fn complete(
     let unknown: Vec<String> = resource.structural().prune(&mut new).iter().map(ToString::to_string).collect();
     w.report_fields(unknown, |w, problems| {
         let message = format!("Invalid value: \"the patched object\": strict decoding error: {problems}");
-        ApiError::invalid("", "", "", vec![crate::status::Cause {
-            reason: "FieldValueInvalid".into(),
-            message: format!("{message} ({})", w.resource.kind),
-            field: "patch".into(),
-        }])
+        ApiError::invalid(
+            "",
+            "",
+            "",
+            vec![crate::status::Cause {
+                reason: "FieldValueInvalid".into(),
+                message: format!("{message} ({})", w.resource.kind),
+                field: "patch".into(),
+            }],
+        )
     })?;
     if !resource.structural().default(&mut new) {
         return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
@@ -220,9 +225,8 @@ fn set_or_remove(object: &mut Value, field: &str, value: Option<Value>) {
 fn differs_beyond_status(resource: &Resource, old: &Value, new: &Value) -> bool {
     let empty = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let is_beside = |field: &str| {
-        matches!(field, "apiVersion" | "kind" | "metadata") || resource.has_status && field == "status"
-    };
+    let is_beside =
+        |field: &str| matches!(field, "apiVersion" | "kind" | "metadata") || resource.has_status && field == "status";
     let counts = |field: &str| !is_beside(field);
     old.iter().filter(|(f, _)| counts(f)).any(|(f, v)| new.get(f) != Some(v))
         || new.keys().filter(|f| counts(f)).any(|f| !old.contains_key(f.as_str()))

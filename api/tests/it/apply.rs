@@ -26,8 +26,17 @@ async fn an_apply_creates_and_a_second_one_changes_nothing() {
 #[tokio::test]
 async fn managers_share_merge_and_conflict() {
     let server = server_with_widgets().await;
-    apply(&server, "m1", "", &with(json!({"color": "red", "ports": [{"name": "http", "port": 1}], "tags": ["a"]}))).await.expect(201);
-    let both = apply(&server, "m2", "", &with(json!({"color": "red", "ports": [{"name": "https", "port": 2}], "tags": ["b"]}))).await.expect(200);
+    apply(&server, "m1", "", &with(json!({"color": "red", "ports": [{"name": "http", "port": 1}], "tags": ["a"]})))
+        .await
+        .expect(201);
+    let both = apply(
+        &server,
+        "m2",
+        "",
+        &with(json!({"color": "red", "ports": [{"name": "https", "port": 2}], "tags": ["b"]})),
+    )
+    .await
+    .expect(200);
     assert_eq!(both["spec"]["ports"].as_array().map(Vec::len), Some(2));
     assert_eq!(both["spec"]["tags"].as_array().map(Vec::len), Some(2));
     let status = apply(&server, "m3", "", &with(json!({"color": "blue"}))).await.expect(409);
@@ -73,19 +82,27 @@ async fn every_error_of_an_applied_object_is_told_at_once() {
     let refused = apply(&server, "m1", "", &with(broken)).await;
     assert_eq!(refused.warnings(), [r#"299 - "unknown field \"spec.sise\", did you mean \"size\"?""#]);
     let status = refused.expect(422);
-    let mut fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    let mut fields: Vec<&str> =
+        status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
     fields.sort_unstable();
     assert_eq!(
         fields,
         ["spec.color", "spec.ports[0].name", "spec.ports[0].port", "spec.ports[1].name", "spec.size"],
         "{status}"
     );
-    assert!(status["message"].as_str().unwrap().contains("spec.size in body must be of type integer: \"string\""), "{status}");
+    assert!(
+        status["message"].as_str().unwrap().contains("spec.size in body must be of type integer: \"string\""),
+        "{status}"
+    );
 
     // Of an object that is there only a part may be applied.
     apply(&server, "m1", "", &with(json!({"color": "red", "ports": [{"name": "a", "port": 1}]}))).await.expect(201);
-    let status = apply(&server, "m2", "", &with(json!({"size": "many", "note": 1, "ports": [{"name": "a", "proto": 6}]}))).await.expect(422);
-    let mut fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    let status =
+        apply(&server, "m2", "", &with(json!({"size": "many", "note": 1, "ports": [{"name": "a", "proto": 6}]})))
+            .await
+            .expect(422);
+    let mut fields: Vec<&str> =
+        status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
     fields.sort_unstable();
     assert_eq!(fields, ["spec.note", "spec.ports[0].proto", "spec.size"], "{status}");
 }
@@ -127,7 +144,9 @@ async fn status_is_applied_through_its_endpoint_only() {
 async fn updates_are_booked_and_conflict_with_applies() {
     let server = server_with_widgets().await;
     apply(&server, "m1", "", &with(json!({"color": "red"}))).await.expect(201);
-    patch(&server, "merge", &format!("{WIDGETS}/w?fieldManager=m3"), &json!({"spec": {"color": "green"}})).await.expect(200);
+    patch(&server, "merge", &format!("{WIDGETS}/w?fieldManager=m3"), &json!({"spec": {"color": "green"}}))
+        .await
+        .expect(200);
     let status = apply(&server, "m1", "", &with(json!({"color": "blue"}))).await.expect(409);
     let message = status["message"].as_str().unwrap();
     assert!(message.contains("conflict with \"m3\" using demo.example.com/v1"), "{message}");

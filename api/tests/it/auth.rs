@@ -5,8 +5,19 @@ use serde_json::json;
 
 use crate::support::*;
 
-async fn code(server: &berth_api::ApiServer, user: &UserInfo, method: &str, path: &str, body: &serde_json::Value) -> u16 {
-    ask_as(server, Some(user.clone()), method, path).header("content-type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" }).body(body.to_string()).send().await.code
+async fn code(
+    server: &berth_api::ApiServer,
+    user: &UserInfo,
+    method: &str,
+    path: &str,
+    body: &serde_json::Value,
+) -> u16 {
+    ask_as(server, Some(user.clone()), method, path)
+        .header("content-type", if method == "PATCH" { "application/merge-patch+json" } else { "application/json" })
+        .body(body.to_string())
+        .send()
+        .await
+        .code
 }
 
 #[tokio::test]
@@ -65,7 +76,8 @@ async fn an_agent_writes_what_is_its_own() {
     let server = server().await;
     let agent = UserInfo::node("n1");
     let nodes = "/apis/berth.dev/v1/nodes";
-    let node = |name: &str| json!({"apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name}, "spec": {}});
+    let node =
+        |name: &str| json!({"apiVersion": "berth.dev/v1", "kind": "Node", "metadata": {"name": name}, "spec": {}});
     assert_eq!(code(&server, &agent, "POST", nodes, &node("n1")).await, 201);
     assert_eq!(code(&server, &agent, "POST", nodes, &node("n2")).await, 403);
     let status = json!({"status": {"addresses": []}});
@@ -103,12 +115,17 @@ async fn an_agent_writes_the_status_and_finalizers_of_its_tasks() {
     // Server-side apply, as the agent does it; it must not create through the back door.
     let apply = json!({"apiVersion": "berth.dev/v1", "kind": "Task", "status": {"phase": "Failed"}});
     let path = format!("{TASKS}/mine/status?fieldManager=berth-agent&force=true");
-    let done = ask_as(&server, Some(agent.clone()), "PATCH", &path).header("content-type", "application/apply-patch+yaml").body(apply.to_string()).send().await;
+    let done = ask_as(&server, Some(agent.clone()), "PATCH", &path)
+        .header("content-type", "application/apply-patch+yaml")
+        .body(apply.to_string())
+        .send()
+        .await;
     assert_eq!(done.expect(200)["status"]["phase"], "Failed");
     let create = json!({"apiVersion": "berth.dev/v1", "kind": "Task", "spec": {"nodeName": "n1", "containers": [{"name": "a", "shell": "x"}]}});
     for name in ["sneaky", "n1"] {
         let path = format!("{TASKS}/{name}?fieldManager=berth-agent");
-        let asked = ask_as(&server, Some(agent.clone()), "PATCH", &path).header("content-type", "application/apply-patch+yaml");
+        let asked =
+            ask_as(&server, Some(agent.clone()), "PATCH", &path).header("content-type", "application/apply-patch+yaml");
         assert_eq!(asked.body(create.to_string()).send().await.code, 403);
     }
 }
@@ -120,7 +137,8 @@ async fn tokens_are_users() {
     std::fs::write(&path, "secret-a,alice,1,\"devs\"\nsecret-b,root,2,\"system:masters\"\n").unwrap();
     let (tokens, admin) = berth_api::authn::Tokens::open(&path).unwrap();
     assert_eq!(admin, "secret-b");
-    let server = berth_api::ApiServer::open(berth_api::Config { tokens, ..berth_api::Config::default() }).await.unwrap();
+    let server =
+        berth_api::ApiServer::open(berth_api::Config { tokens, ..berth_api::Config::default() }).await.unwrap();
     let with = |token: &'static str| {
         let server = server.clone();
         async move { ask_as(&server, None, "GET", SERVICES).header("authorization", token).send().await.code }

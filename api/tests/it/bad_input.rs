@@ -28,7 +28,8 @@ async fn wrong_bodies_are_refused_with_a_status() {
     ];
     for (what, body) in bodies {
         for content_type in ["application/json", "application/yaml"] {
-            let answer = ask(&server, "POST", SERVICES).header("content-type", content_type).body(body.clone()).send().await;
+            let answer =
+                ask(&server, "POST", SERVICES).header("content-type", content_type).body(body.clone()).send().await;
             assert!(matches!(answer.code, 400 | 422), "{what} as {content_type}: {} {}", answer.code, answer.text());
             assert_eq!(answer.json()["kind"], "Status", "{what}");
         }
@@ -99,7 +100,12 @@ async fn unknown_kinds_versions_and_formats() {
     let protobuf = "application/vnd.kubernetes.protobuf";
     ask(&server, "POST", SERVICES).header("content-type", protobuf).body("k8s\0x").send().await.expect(415);
     ask(&server, "POST", CONFIG_MAPS).header("content-type", protobuf).body("k8s\0\x0a").send().await.expect(400);
-    ask(&server, "POST", SERVICES).header("content-type", "application/json; charset=utf-8").body(service("ok").to_string()).send().await.expect(201);
+    ask(&server, "POST", SERVICES)
+        .header("content-type", "application/json; charset=utf-8")
+        .body(service("ok").to_string())
+        .send()
+        .await
+        .expect(201);
 }
 
 #[tokio::test]

@@ -85,7 +85,9 @@ async fn reconcile(service: Arc<Service>, client: Arc<Client>) -> Result<Action,
             Event::Apply(service) => {
                 let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": service.name_any()},
                     "data": {"replicas": service.spec.replicas.to_string()}});
-                maps.patch(&service.name_any(), &PatchParams::apply("test"), &Patch::Apply(&map)).await.map_err(failed)?;
+                maps.patch(&service.name_any(), &PatchParams::apply("test"), &Patch::Apply(&map))
+                    .await
+                    .map_err(failed)?;
             }
             Event::Cleanup(service) => {
                 maps.delete(&service.name_any(), &DeleteParams::default()).await.map_err(failed)?;

@@ -214,7 +214,8 @@ async fn an_event_must_tell_of_its_own_namespace() {
     let path = format!("{events}/{}", made["metadata"]["name"].as_str().unwrap());
     let patched = patch(&server, "strategic", &path, &json!({"count": 2})).await.expect(200);
     assert_eq!(patched["count"], 2);
-    let found = get(&server, &format!("{events}?fieldSelector=involvedObject.name%3Dt,reason%3DStarted")).await.expect(200);
+    let found =
+        get(&server, &format!("{events}?fieldSelector=involvedObject.name%3Dt,reason%3DStarted")).await.expect(200);
     assert_eq!(found["items"].as_array().map(Vec::len), Some(1));
     let none: Value = get(&server, &format!("{events}?fieldSelector=involvedObject.name%3Dother")).await.expect(200);
     assert_eq!(none["items"], json!([]));

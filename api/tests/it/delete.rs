@@ -49,7 +49,11 @@ async fn policies_become_finalizers() {
         get(&server, &path).await.expect(404);
     }
     post(&server, SERVICES, &service("a")).await.expect(201);
-    ask(&server, "DELETE", &format!("{SERVICES}/a")).json(&json!({"propagationPolicy": "Bogus"})).send().await.expect(422);
+    ask(&server, "DELETE", &format!("{SERVICES}/a"))
+        .json(&json!({"propagationPolicy": "Bogus"}))
+        .send()
+        .await
+        .expect(422);
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::support::*;
 
-const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+const TABLE: &str =
+    "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 #[tokio::test]
@@ -77,11 +78,16 @@ async fn tables_have_columns_and_rows() {
     post(&server, SERVICES, &service("a")).await.expect(201);
     let table = ask(&server, "GET", SERVICES).header("accept", TABLE).send().await.expect(200);
     assert_eq!((&table["kind"], &table["apiVersion"]), (&json!("Table"), &json!("meta.k8s.io/v1")));
-    let columns: Vec<&str> = table["columnDefinitions"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let columns: Vec<&str> =
+        table["columnDefinitions"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
     assert_eq!(columns[..3], ["Name", "Desired", "Ready"]);
     assert_eq!(table["rows"][0]["cells"][0], "a");
     assert_eq!(table["rows"][0]["object"]["kind"], "PartialObjectMetadata");
-    let one = ask(&server, "GET", &format!("{SERVICES}/a?includeObject=None")).header("accept", TABLE).send().await.expect(200);
+    let one = ask(&server, "GET", &format!("{SERVICES}/a?includeObject=None"))
+        .header("accept", TABLE)
+        .send()
+        .await
+        .expect(200);
     assert!(one["rows"][0]["object"].is_null());
     ask(&server, "GET", &format!("{SERVICES}?includeObject=Bogus")).header("accept", TABLE).send().await.expect(400);
     let list = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io";
@@ -100,7 +106,8 @@ async fn every_builtin_kind_prints_and_documents_itself() {
         for resource in resources["resources"].as_array().unwrap() {
             let name = resource["name"].as_str().unwrap();
             if !name.contains('/') {
-                let table = ask(&server, "GET", &format!("{path}/{name}")).header("accept", TABLE).send().await.expect(200);
+                let table =
+                    ask(&server, "GET", &format!("{path}/{name}")).header("accept", TABLE).send().await.expect(200);
                 assert_eq!(table["columnDefinitions"][0]["name"], "Name", "{name}");
             }
         }
@@ -158,7 +165,11 @@ async fn health_version_and_metrics() {
     assert!(version["gitVersion"].as_str().unwrap().starts_with("v1.35.0+berth."), "{version}");
     post(&server, SERVICES, &service("a")).await.expect(201);
     let metrics = get(&server, "/metrics").await.text();
-    assert!(metrics.contains(r#"apiserver_request_total{code="201",group="berth.dev",resource="services",verb="create"} 1"#), "{metrics}");
+    assert!(
+        metrics
+            .contains(r#"apiserver_request_total{code="201",group="berth.dev",resource="services",verb="create"} 1"#),
+        "{metrics}"
+    );
     assert!(metrics.contains("berth_store{what=\"revision\"}"));
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use berth_api::{ApiServer, Config, StoreConfig};
 use berth_store::{
-    GetResponse, Lease, LeaseId, MemoryStore, RangeRequest, RangeResponse, Revision, Store, StoreError, StoreStatus, Txn,
-    TxnResponse, WatchRequest, WatchStream,
+    GetResponse, Lease, LeaseId, MemoryStore, RangeRequest, RangeResponse, Revision, Store, StoreError, StoreStatus,
+    Txn, TxnResponse, WatchRequest, WatchStream,
 };
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -154,7 +154,10 @@ async fn a_hundred_writers_of_one_object_all_get_their_write() {
             object["data"] = json!({format!("k{n}"): "v"});
             match n % 3 {
                 0 => patch(&server, "merge", &one, &json!({"data": {format!("k{n}"): "v"}})).await,
-                1 => patch(&server, "json", &one, &json!([{"op": "add", "path": format!("/data/k{n}"), "value": "v"}])).await,
+                1 => {
+                    patch(&server, "json", &one, &json!([{"op": "add", "path": format!("/data/k{n}"), "value": "v"}]))
+                        .await
+                }
                 _ => patch(&server, "apply", &format!("{one}?fieldManager=m{n}"), &object).await,
             }
         })

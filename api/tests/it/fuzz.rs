@@ -50,13 +50,31 @@ fn kinds() -> Vec<(&'static str, Value)> {
         (SERVICES, full_service),
         (TASKS, full_task),
         ("/apis/berth.dev/v1/namespaces/default/jobs", job),
-        ("/apis/berth.dev/v1/nodes", json!({"apiVersion": "berth.dev/v1", "kind": "Node", "metadata": meta("f"),
-            "spec": {"unschedulable": true}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}})),
-        (CONFIG_MAPS, json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("f"), "data": {"a": "b"}, "binaryData": {"c": "YQ=="}, "immutable": false})),
-        ("/api/v1/namespaces/default/secrets", json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta("f"), "type": "Opaque", "data": {"a": "YQ=="}, "stringData": {"b": "c"}})),
-        ("/api/v1/namespaces", json!({"apiVersion": "v1", "kind": "Namespace", "metadata": meta("f"), "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})),
-        ("/api/v1/namespaces/default/events", json!({"apiVersion": "v1", "kind": "Event", "metadata": meta("f"), "involvedObject": {"kind": "ConfigMap", "name": "x", "namespace": "default"}, "reason": "R", "message": "m", "count": 1})),
-        ("/apis/coordination.k8s.io/v1/namespaces/default/leases", json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta("f"), "spec": {"holderIdentity": "a", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"}})),
+        (
+            "/apis/berth.dev/v1/nodes",
+            json!({"apiVersion": "berth.dev/v1", "kind": "Node", "metadata": meta("f"),
+            "spec": {"unschedulable": true}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
+        ),
+        (
+            CONFIG_MAPS,
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta("f"), "data": {"a": "b"}, "binaryData": {"c": "YQ=="}, "immutable": false}),
+        ),
+        (
+            "/api/v1/namespaces/default/secrets",
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": meta("f"), "type": "Opaque", "data": {"a": "YQ=="}, "stringData": {"b": "c"}}),
+        ),
+        (
+            "/api/v1/namespaces",
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": meta("f"), "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}),
+        ),
+        (
+            "/api/v1/namespaces/default/events",
+            json!({"apiVersion": "v1", "kind": "Event", "metadata": meta("f"), "involvedObject": {"kind": "ConfigMap", "name": "x", "namespace": "default"}, "reason": "R", "message": "m", "count": 1}),
+        ),
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+            json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta("f"), "spec": {"holderIdentity": "a", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"}}),
+        ),
         (DEFINITIONS, widget_definition()),
     ]
 }

@@ -69,9 +69,8 @@ async fn numbers_at_the_edge_are_no_panic() {
 async fn defaults_cannot_blow_up_an_object() {
     let server = server().await;
     let mut definition = widget_definition();
-    let fields: serde_json::Map<String, Value> = (0..50)
-        .map(|n| (format!("d{n}"), json!({"type": "string", "default": "x".repeat(5_000)})))
-        .collect();
+    let fields: serde_json::Map<String, Value> =
+        (0..50).map(|n| (format!("d{n}"), json!({"type": "string", "default": "x".repeat(5_000)}))).collect();
     definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({
         "type": "object", "properties": {"color": {"type": "string"}, "replicas": {"type": "integer"},
             "list": {"type": "array", "items": {"type": "object", "properties": fields}}}});
@@ -143,7 +142,9 @@ async fn no_error_tells_a_secret() {
         let path = format!("{SECRETS}/s?fieldManager=m");
         answers.push((format!("apply {more}"), patch(&server, "apply", &path, &secret("s", more)).await));
     }
-    for text in [format!("a: !!int {PLAIN}"), format!("a: \"{PLAIN}\\q\""), format!("- {PLAIN}"), format!("{{a: {PLAIN}")] {
+    for text in
+        [format!("a: !!int {PLAIN}"), format!("a: \"{PLAIN}\\q\""), format!("- {PLAIN}"), format!("{{a: {PLAIN}")]
+    {
         let asked = ask(&server, "POST", SECRETS).header("content-type", "application/yaml").body(text.clone());
         answers.push((text, asked.send().await));
     }
@@ -181,7 +182,8 @@ async fn an_agent_reads_the_secrets_of_its_own_tasks() {
     const SECRETS: &str = "/api/v1/namespaces/default/secrets";
     let server = server().await;
     for name in ["env", "all", "volume", "other"] {
-        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"k": "v"}});
+        let secret =
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"k": "v"}});
         post(&server, SECRETS, &secret).await.expect(201);
     }
     let mut object = task("mine");

@@ -11,7 +11,8 @@ async fn with_ten() -> ApiServer {
     let server = server().await;
     for index in 0..10 {
         let mut object = config_map(&format!("c{index}"));
-        object["metadata"]["labels"] = json!({"n": index.to_string(), "parity": if index % 2 == 0 { "even" } else { "odd" }});
+        object["metadata"]["labels"] =
+            json!({"n": index.to_string(), "parity": if index % 2 == 0 { "even" } else { "odd" }});
         post(&server, CONFIG_MAPS, &object).await.expect(201);
     }
     server
@@ -103,7 +104,11 @@ async fn revisions_mean_what_kubernetes_says() {
     let legacy = at(format!("resourceVersion={first}&limit=10")).await;
     assert_eq!(legacy["items"].as_array().map(Vec::len), Some(1));
     // The consistent read comes first: the others may be answered with any state that is not older than asked.
-    for query in [String::new(), format!("resourceVersion={first}"), format!("resourceVersion={first}&resourceVersionMatch=NotOlderThan")] {
+    for query in [
+        String::new(),
+        format!("resourceVersion={first}"),
+        format!("resourceVersion={first}&resourceVersionMatch=NotOlderThan"),
+    ] {
         assert_eq!(at(query).await["items"].as_array().map(Vec::len), Some(2));
     }
     let started = Instant::now();
@@ -123,7 +128,8 @@ async fn a_list_of_all_namespaces_is_ordered() {
     post(&server, CONFIG_MAPS, &config_map("z")).await.expect(201);
     post(&server, "/api/v1/namespaces/aaa/configmaps", &config_map("y")).await.expect(201);
     let list = get(&server, "/api/v1/configmaps").await.expect(200);
-    let order: Vec<&str> = list["items"].as_array().unwrap().iter().map(|i| i["metadata"]["name"].as_str().unwrap()).collect();
+    let order: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|i| i["metadata"]["name"].as_str().unwrap()).collect();
     assert_eq!(order, ["y", "z"]);
     ask(&server, "POST", "/api/v1/configmaps").json(&config_map("q")).send().await;
     assert_eq!(post(&server, "/api/v1/configmaps", &config_map("q")).await.code, 404);

@@ -37,7 +37,10 @@ async fn json_patches_behave_as_go_clients_expect() {
         (json!({"op": "add"}), 400),
         (json!(vec![json!({"op": "test", "path": "/data/a", "value": "1"}); 10_001]), 413),
         (json!([{"op": "add", "path": "/data/x~1y", "value": "no"}]), 422),
-        (json!([{"op": "add", "path": "/data/b", "value": "2"}, {"op": "replace", "path": "/data/a", "value": "9"}]), 200),
+        (
+            json!([{"op": "add", "path": "/data/b", "value": "2"}, {"op": "replace", "path": "/data/a", "value": "9"}]),
+            200,
+        ),
     ] {
         let answer = patch(&server, "json", &path, &patch_body).await;
         assert_eq!(answer.code, code, "{patch_body}: {}", answer.text());

@@ -41,7 +41,9 @@ async fn agent(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, 
     });
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    for (name, value) in [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", "v5.channel.k8s.io")] {
+    for (name, value) in
+        [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", "v5.channel.k8s.io")]
+    {
         answer.headers_mut().insert(name, value.parse().unwrap());
     }
     answer.headers_mut().insert("sec-websocket-accept", derive_accept_key(&key).parse().unwrap());
@@ -63,7 +65,11 @@ async fn logs_and_exec_reach_the_agent_of_the_tasks_node() {
             let Ok(stream) = acceptor.accept(stream).await else { continue };
             let certificate = stream.get_ref().1.peer_certificates().unwrap()[0].clone();
             seen.lock().unwrap().push(berth_api::authn::user_of_certificate(&certificate).unwrap().name);
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(agent)).with_upgrades());
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service_fn(agent))
+                    .with_upgrades(),
+            );
         }
     });
     let server = &running.server;

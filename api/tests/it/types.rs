@@ -10,7 +10,8 @@ async fn a_definition_is_served_as_soon_as_it_is_established() {
     let made = post(&server, WIDGETS, &widget("w")).await.expect(201);
     assert_eq!(made["spec"], json!({"color": "red", "size": 3, "replicas": 1}));
     let resources = get(&server, "/apis/demo.example.com/v1").await.expect(200);
-    let names: Vec<&str> = resources["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        resources["resources"].as_array().unwrap().iter().map(|r| r["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["widgets", "widgets/status", "widgets/scale"]);
     let list = get(&server, &format!("{WIDGETS}?fieldSelector=spec.color%3Dred")).await.expect(200);
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
@@ -31,11 +32,19 @@ async fn bad_definitions_are_refused_with_reasons() {
         ("name", change(&|c| c["metadata"]["name"] = json!("x.demo.example.com"))),
         ("no schema", change(&|c| c["spec"]["versions"][0]["schema"] = Value::Null)),
         ("no storage", change(&|c| c["spec"]["versions"][0]["storage"] = json!(false))),
-        ("not structural", change(&|c| c["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({"properties": {}}))),
-        ("our group", change(&|c| {
-            c["metadata"]["name"] = json!("widgets.berth.dev");
-            c["spec"]["group"] = json!("berth.dev");
-        })),
+        (
+            "not structural",
+            change(&|c| {
+                c["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] = json!({"properties": {}})
+            }),
+        ),
+        (
+            "our group",
+            change(&|c| {
+                c["metadata"]["name"] = json!("widgets.berth.dev");
+                c["spec"]["group"] = json!("berth.dev");
+            }),
+        ),
     ] {
         let answer = post(&server, DEFINITIONS, &crd).await;
         assert_eq!(answer.code, 422, "{what}: {}", answer.text());
@@ -49,7 +58,8 @@ async fn taken_names_are_refused_until_they_are_free() {
     rival["metadata"]["name"] = json!("gadgets.demo.example.com");
     rival["spec"]["names"] = json!({"plural": "gadgets", "kind": "Widget", "listKind": "GadgetList"});
     post(&server, DEFINITIONS, &rival).await.expect(201);
-    let path = format!("{DEFINITIONS}?watch=1&timeoutSeconds=20&fieldSelector=metadata.name%3Dgadgets.demo.example.com");
+    let path =
+        format!("{DEFINITIONS}?watch=1&timeoutSeconds=20&fieldSelector=metadata.name%3Dgadgets.demo.example.com");
     let mut lines = Lines::new(ask(&server, "GET", &path).response().await);
     loop {
         let event = lines.next().await.unwrap();
@@ -82,7 +92,8 @@ async fn a_definition_takes_its_objects_with_it() {
     assert_eq!(seen, ["DELETED a", "MODIFIED b"]);
     post(&server, WIDGETS, &widget("c")).await.expect(403);
     get(&server, &crd).await.expect(200);
-    let watch = format!("{DEFINITIONS}?watch=1&fieldSelector=metadata.name%3Dwidgets.demo.example.com&timeoutSeconds=20");
+    let watch =
+        format!("{DEFINITIONS}?watch=1&fieldSelector=metadata.name%3Dwidgets.demo.example.com&timeoutSeconds=20");
     let mut gone = Lines::new(ask(&server, "GET", &watch).response().await);
     patch(&server, "merge", &format!("{WIDGETS}/b"), &json!({"metadata": {"finalizers": null}})).await.expect(200);
     while gone.next().await.unwrap()["type"] != "DELETED" {}
@@ -112,7 +123,10 @@ async fn a_changed_schema_counts_at_once() {
 #[tokio::test]
 async fn stored_definitions_are_served_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let config = || berth_api::Config { store: berth_api::StoreConfig::Embedded(dir.path().to_owned()), ..berth_api::Config::default() };
+    let config = || berth_api::Config {
+        store: berth_api::StoreConfig::Embedded(dir.path().to_owned()),
+        ..berth_api::Config::default()
+    };
     let first = berth_api::ApiServer::open(config()).await.unwrap();
     post(&first, DEFINITIONS, &widget_definition()).await.expect(201);
     established(&first, "widgets.demo.example.com").await;

@@ -8,9 +8,11 @@ use crate::support::*;
 async fn every_error_is_told_at_once_with_its_path() {
     let server = server_with_widgets().await;
     let mut bad = widget("w");
-    bad["spec"] = json!({"color": "pink", "size": 0, "note": "x".repeat(30), "tags": ["a", "a"], "ports": [{"port": 1}]});
+    bad["spec"] =
+        json!({"color": "pink", "size": 0, "note": "x".repeat(30), "tags": ["a", "a"], "ports": [{"port": 1}]});
     let status = post(&server, WIDGETS, &bad).await.expect(422);
-    let fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    let fields: Vec<&str> =
+        status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
     for field in ["spec.color", "spec.size", "spec.note", "spec.tags[1]", "spec.ports[0].name"] {
         assert!(fields.contains(&field), "{field} is not in {fields:?}");
     }
@@ -41,7 +43,8 @@ async fn unknown_fields_warn_or_fail_as_asked() {
     let path = format!("{SERVICES}?fieldValidation=Strict");
     let status = ask(&server, "POST", &path).body(double).send().await.expect(400);
     assert!(status["message"].as_str().unwrap().contains("duplicate field \"spec.replicas\""));
-    let patched = patch(&server, "merge", &format!("{SERVICES}/a?fieldValidation=Strict"), &json!({"spec": {"bogus": 1}})).await;
+    let patched =
+        patch(&server, "merge", &format!("{SERVICES}/a?fieldValidation=Strict"), &json!({"spec": {"bogus": 1}})).await;
     assert!(patched.expect(422)["message"].as_str().unwrap().contains("unknown field \"spec.bogus\""));
 }
 
@@ -50,9 +53,11 @@ async fn a_service_that_cannot_work_is_refused() {
     let server = server().await;
     let mut bad = service("a");
     bad["spec"]["update"] = json!({"maxSurge": 0, "maxUnavailable": 0});
-    bad["spec"]["template"]["spec"]["containers"] = json!([{"name": "web"}, {"name": "web", "shell": "x", "volumeMounts": [{"name": "nope", "mountPath": "/x"}]}]);
+    bad["spec"]["template"]["spec"]["containers"] =
+        json!([{"name": "web"}, {"name": "web", "shell": "x", "volumeMounts": [{"name": "nope", "mountPath": "/x"}]}]);
     let status = post(&server, SERVICES, &bad).await.expect(422);
-    let fields: Vec<&str> = status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    let fields: Vec<&str> =
+        status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
     for field in [
         "spec.update.maxUnavailable",
         "spec.template.spec.containers[0]",

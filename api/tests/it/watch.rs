@@ -70,7 +70,8 @@ async fn a_streaming_list_ends_with_its_mark() {
 #[tokio::test]
 async fn an_empty_streaming_list_has_its_mark_too() {
     let server = server().await;
-    let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=0";
+    let query =
+        "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&resourceVersion=0";
     let mut lines = Lines::new(ask(&server, "GET", &format!("{CONFIG_MAPS}?{query}")).response().await);
     assert_eq!(lines.next().await.unwrap()["type"], "BOOKMARK");
 }
@@ -91,7 +92,8 @@ async fn a_watch_ends_in_time_after_a_bookmark() {
 #[tokio::test]
 async fn a_plain_watch_ends_cleanly_without_bookmarks() {
     let server = server().await;
-    let mut lines = Lines::new(ask(&server, "GET", &format!("{CONFIG_MAPS}?watch=1&timeoutSeconds=1")).response().await);
+    let mut lines =
+        Lines::new(ask(&server, "GET", &format!("{CONFIG_MAPS}?watch=1&timeoutSeconds=1")).response().await);
     assert!(lines.next_or_end().await.is_none());
 }
 
@@ -105,7 +107,8 @@ async fn too_old_a_revision_is_410_in_the_stream() {
     }
     // A second server on the same store has none of the history in memory.
     let second = berth_api::ApiServer::open(config).await.unwrap();
-    let mut lines = Lines::new(ask(&second, "GET", &format!("{CONFIG_MAPS}?watch=1&resourceVersion=1")).response().await);
+    let mut lines =
+        Lines::new(ask(&second, "GET", &format!("{CONFIG_MAPS}?watch=1&resourceVersion=1")).response().await);
     let event = lines.next().await.unwrap();
     assert_eq!(event["type"], "ERROR");
     assert_eq!((&event["object"]["code"], &event["object"]["reason"]), (&json!(410), &json!("Expired")));
@@ -120,14 +123,16 @@ async fn a_table_watch_has_its_columns_once() {
     let server = server().await;
     post(&server, SERVICES, &service("a")).await.expect(201);
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
-    let mut lines = Lines::new(ask(&server, "GET", &format!("{SERVICES}?watch=1")).header("accept", table).response().await);
+    let mut lines =
+        Lines::new(ask(&server, "GET", &format!("{SERVICES}?watch=1")).header("accept", table).response().await);
     let first = lines.next().await.unwrap();
     assert_eq!(first["object"]["kind"], "Table");
     assert!(first["object"]["columnDefinitions"].is_array());
     post(&server, SERVICES, &service("b")).await.expect(201);
     assert!(lines.next().await.unwrap()["object"]["columnDefinitions"].is_null());
     let partial = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
-    let mut lines = Lines::new(ask(&server, "GET", &format!("{SERVICES}?watch=1")).header("accept", partial).response().await);
+    let mut lines =
+        Lines::new(ask(&server, "GET", &format!("{SERVICES}?watch=1")).header("accept", partial).response().await);
     assert_eq!(lines.next().await.unwrap()["object"]["kind"], "PartialObjectMetadata");
     ask(&server, "GET", &format!("{SERVICES}?watch=1")).header("accept", "application/yaml").send().await.expect(406);
 }

@@ -10,8 +10,16 @@ use crate::template::TaskTemplate;
 /// Runs a template to completion: once when it is made, or at the times that its schedules name.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Job", plural = "jobs", singular = "job",
-    category = "all", category = "berth", namespaced, status = "JobStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Job",
+    plural = "jobs",
+    singular = "job",
+    category = "all",
+    category = "berth",
+    namespaced,
+    status = "JobStatus",
+    derive = "PartialEq",
     printcolumn(name = "Schedule", type_ = "string", json_path = ".spec.schedules[*].cron"),
     printcolumn(name = "Suspend", type_ = "boolean", json_path = ".spec.suspend"),
     printcolumn(name = "Active", type_ = "integer", json_path = ".status.active"),

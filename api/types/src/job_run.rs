@@ -10,8 +10,17 @@ use crate::template::TaskTemplate;
 /// One run of a Job: tasks one after the other until one succeeds or the retries are used up.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "JobRun", plural = "jobruns", singular = "jobrun",
-    shortname = "jr", category = "all", category = "berth", namespaced, status = "JobRunStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "JobRun",
+    plural = "jobruns",
+    singular = "jobrun",
+    shortname = "jr",
+    category = "all",
+    category = "berth",
+    namespaced,
+    status = "JobRunStatus",
+    derive = "PartialEq",
     selectable = ".status.phase",
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Attempts", type_ = "integer", json_path = ".status.attempts"),

@@ -13,8 +13,15 @@ use crate::resources::ResourceList;
 /// A machine that runs tasks. Its agent makes the object and keeps its status and its Lease.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Node", plural = "nodes", singular = "node",
-    shortname = "no", category = "berth", status = "NodeStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Node",
+    plural = "nodes",
+    singular = "node",
+    shortname = "no",
+    category = "berth",
+    status = "NodeStatus",
+    derive = "PartialEq",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Unschedulable", type_ = "boolean", json_path = ".spec.unschedulable"),
     printcolumn(name = "CPU", type_ = "string", json_path = ".status.allocatable.cpu"),
@@ -23,7 +30,12 @@ use crate::resources::ResourceList;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.addresses[0].address", priority = 1),
     printcolumn(name = "Kernel", type_ = "string", json_path = ".status.nodeInfo.kernelVersion", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1)
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct NodeSpec {

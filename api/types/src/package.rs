@@ -10,8 +10,16 @@ use serde::{Deserialize, Serialize};
 /// An installation of a package, with its version and options. Stored and validated; nothing installs it yet.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Package", plural = "packages", singular = "package",
-    shortname = "pkg", category = "berth", namespaced, status = "PackageStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Package",
+    plural = "packages",
+    singular = "package",
+    shortname = "pkg",
+    category = "berth",
+    namespaced,
+    status = "PackageStatus",
+    derive = "PartialEq",
     printcolumn(name = "Source", type_ = "string", json_path = ".spec.source.name"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.version"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),

@@ -17,7 +17,9 @@ pub struct Quantity(pub String);
 
 /// Why a text is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("quantity {text:?} must be a number with an optional suffix (n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or an exponent such as e3)")]
+#[error(
+    "quantity {text:?} must be a number with an optional suffix (n u m k M G T P E, Ki Mi Gi Ti Pi Ei, or an exponent such as e3)"
+)]
 pub struct QuantityError {
     text: String,
 }

@@ -9,8 +9,15 @@ use crate::template::TaskTemplate;
 /// A template that a Service had at some time. Never changed once made; owned by the Service.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Revision", plural = "revisions", singular = "revision",
-    shortname = "rev", category = "berth", namespaced, derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Revision",
+    plural = "revisions",
+    singular = "revision",
+    shortname = "rev",
+    category = "berth",
+    namespaced,
+    derive = "PartialEq",
     printcolumn(name = "Service", type_ = "string", json_path = r".metadata.labels.berth\.dev/service"),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".spec.revision"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")

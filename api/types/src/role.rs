@@ -9,8 +9,14 @@ use crate::resources::ResourceList;
 /// A tenant: its weight says how big its fair share is, its quota what it is sure of and limited to.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Role", plural = "roles", singular = "role",
-    category = "berth", status = "RoleStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Role",
+    plural = "roles",
+    singular = "role",
+    category = "berth",
+    status = "RoleStatus",
+    derive = "PartialEq",
     printcolumn(name = "Weight", type_ = "integer", json_path = ".spec.weight"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

@@ -10,11 +10,26 @@ use crate::template::TaskTemplateSpec;
 /// One or more containers that are placed on one node together, share its network and a sandbox, and run once.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Task", plural = "tasks", singular = "task",
-    shortname = "t", category = "all", category = "berth", namespaced, status = "TaskStatus", derive = "PartialEq",
-    selectable = ".spec.nodeName", selectable = ".status.phase",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Task",
+    plural = "tasks",
+    singular = "task",
+    shortname = "t",
+    category = "all",
+    category = "berth",
+    namespaced,
+    status = "TaskStatus",
+    derive = "PartialEq",
+    selectable = ".spec.nodeName",
+    selectable = ".status.phase",
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
-    printcolumn(name = "Status", type_ = "string", json_path = ".status.summary", description = "Phase, or the reason that matters more"),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        json_path = ".status.summary",
+        description = "Phase, or the reason that matters more"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Node", type_ = "string", json_path = ".spec.nodeName", priority = 1),
     printcolumn(name = "Address", type_ = "string", json_path = ".status.hostIP", priority = 1),

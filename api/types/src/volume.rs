@@ -10,8 +10,17 @@ use crate::quantity::Quantity;
 /// Storage that outlives the tasks that use it. The object is stored and validated; nothing provisions it yet.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
-    group = "berth.dev", version = "v1", kind = "Volume", root = "VolumeClaim", plural = "volumes", singular = "volume",
-    shortname = "vol", category = "berth", namespaced, status = "VolumeClaimStatus", derive = "PartialEq",
+    group = "berth.dev",
+    version = "v1",
+    kind = "Volume",
+    root = "VolumeClaim",
+    plural = "volumes",
+    singular = "volume",
+    shortname = "vol",
+    category = "berth",
+    namespaced,
+    status = "VolumeClaimStatus",
+    derive = "PartialEq",
     printcolumn(name = "Class", type_ = "string", json_path = ".spec.class"),
     printcolumn(name = "Size", type_ = "string", json_path = ".spec.size"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),

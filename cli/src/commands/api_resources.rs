@@ -33,7 +33,8 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
             && args.verbs.iter().all(|v| r.verbs.contains(v))
     });
     let wide = args.output.as_deref() == Some("wide");
-    let headings = ["name", "shortnames", "apiversion", "namespaced", "kind"].into_iter().chain(wide.then_some("verbs"));
+    let headings =
+        ["name", "shortnames", "apiversion", "namespaced", "kind"].into_iter().chain(wide.then_some("verbs"));
     let mut grid = Grid::new(headings).without_headings(args.no_headers);
     for resource in wanted {
         if args.output.as_deref() == Some("name") {

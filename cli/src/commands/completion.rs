@@ -7,7 +7,9 @@ use crate::failure::{Outcome, exit};
 
 /// Options of `completion`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  source <(berth completion bash)\n  berth completion fish > ~/.config/fish/completions/berth.fish")]
+#[command(
+    after_help = "Examples:\n  source <(berth completion bash)\n  berth completion fish > ~/.config/fish/completions/berth.fish"
+)]
 pub(crate) struct Args {
     /// bash, zsh, fish, elvish or powershell
     #[arg(value_name = "SHELL")]

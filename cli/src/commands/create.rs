@@ -14,7 +14,9 @@ use crate::term::Paint;
 
 /// Options of `create`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth create -f run.yaml\n  berth create -f - < run.yaml\n\n`berth apply` is the better choice for files that you keep.")]
+#[command(
+    after_help = "Examples:\n  berth create -f run.yaml\n  berth create -f - < run.yaml\n\n`berth apply` is the better choice for files that you keep."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     files: Files,

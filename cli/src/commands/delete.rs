@@ -22,8 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Options of `delete`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth delete -f hello.yaml\n  berth delete service hello\n  berth delete tasks -l app=web --now\n\n\
-                        Processes get SIGTERM, and SIGKILL after their grace period.")]
+#[command(
+    after_help = "Examples:\n  berth delete -f hello.yaml\n  berth delete service hello\n  berth delete tasks -l app=web --now\n\n\
+                        Processes get SIGTERM, and SIGKILL after their grace period."
+)]
 pub(crate) struct Args {
     /// KIND NAME…, KIND/NAME…, or KIND with -l or --all
     #[arg(value_name = "WHAT")]
@@ -75,7 +77,13 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let tasks = owned_tasks(&session, &args, &all).await?;
     let mut left = BTreeSet::new();
     let mut body = json!({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy(&args.cascade)});
-    let grace = if args.force { Some(0) } else if args.now { Some(1) } else { args.grace_period };
+    let grace = if args.force {
+        Some(0)
+    } else if args.now {
+        Some(1)
+    } else {
+        args.grace_period
+    };
     if let Some(seconds) = grace {
         body["gracePeriodSeconds"] = seconds.into();
     }
@@ -86,7 +94,8 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
         match session.write(Method::DELETE, &found.path(), JSON, &body).await {
             Ok(_) => {
                 let remark = if args.dry_run == "server" { " (server dry run)" } else { "" };
-                let title = if args.output.is_some() { found.title() } else { format!("{} deleted{remark}", found.title()) };
+                let title =
+                    if args.output.is_some() { found.title() } else { format!("{} deleted{remark}", found.title()) };
                 ctx.term.line(&title)?;
                 left.insert(Key::of(found));
             }
@@ -131,7 +140,10 @@ async fn complete(args: &Args, ctx: &mut Ctx, session: &Session) -> Outcome<(Vec
                     code = exit::NOT_FOUND;
                     let error = ctx.term.paint_err(Paint::Bad, "error:");
                     let (file, kind, version) = (&document.file, document.kind(), document.api_version());
-                    ctx.term.say(&format!("{error} {file}: {kind} {:?}: the server has no kind {kind} in {version}", document.name()));
+                    ctx.term.say(&format!(
+                        "{error} {file}: {kind} {:?}: the server has no kind {kind} in {version}",
+                        document.name()
+                    ));
                 }
                 continue;
             };
@@ -185,14 +197,19 @@ async fn owned_tasks(session: &Session, args: &Args, all: &[Found]) -> Outcome<V
         let parameters = [("labelSelector".to_owned(), format!("{label}={}", found.name))];
         let list = shared::list(session, &task.list_path(Some(&found.namespace)), &parameters, JSON).await?;
         let owned = shared::items(task, list);
-        tasks.extend(owned.iter().map(|t| Found { resource: task.clone(), namespace: found.namespace.clone(), name: name(t).to_owned() }));
+        tasks.extend(owned.iter().map(|t| Found {
+            resource: task.clone(),
+            namespace: found.namespace.clone(),
+            name: name(t).to_owned(),
+        }));
     }
     Ok(tasks)
 }
 
 /// The grace period of an owner means its tasks': each is told itself.
 async fn hurry(session: &Session, tasks: &[Found], body: &Value) -> Outcome<()> {
-    let answers = shared::parallel(tasks, |t| async move { session.write(Method::DELETE, &t.path(), JSON, body).await }).await;
+    let answers =
+        shared::parallel(tasks, |t| async move { session.write(Method::DELETE, &t.path(), JSON, body).await }).await;
     for answer in answers {
         match answer {
             Err(error) if !error.is_not_found() => return Err(error.into()),

@@ -16,7 +16,9 @@ use crate::text::age;
 
 /// Options of `describe`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth describe service hello\n  berth describe task/hello-7f9c4-0\n  berth describe nodes")]
+#[command(
+    after_help = "Examples:\n  berth describe service hello\n  berth describe task/hello-7f9c4-0\n  berth describe nodes"
+)]
 pub(crate) struct Args {
     /// KIND [NAME…] or KIND/NAME…
     #[arg(value_name = "WHAT", required = true)]
@@ -112,9 +114,15 @@ fn page(found: &Found, object: &Value, related: &Related, now: Timestamp) -> Str
     field("Labels", &labels_text(&metadata["labels"]));
     field("Annotations", &labels_text(&metadata["annotations"]));
     let created = text(metadata, &["creationTimestamp"]);
-    field("Created", &if created.is_empty() { String::new() } else { format!("{created} ({} ago)", age::since(created, now)) });
+    field(
+        "Created",
+        &if created.is_empty() { String::new() } else { format!("{created} ({} ago)", age::since(created, now)) },
+    );
     let deleted = text(metadata, &["deletionTimestamp"]);
-    field("Deleted", &if deleted.is_empty() { String::new() } else { format!("{deleted}, waits for {}", finalizers(metadata)) });
+    field(
+        "Deleted",
+        &if deleted.is_empty() { String::new() } else { format!("{deleted}, waits for {}", finalizers(metadata)) },
+    );
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         field("Owner", &format!("{}/{}", text(owner, &["kind"]).to_lowercase(), text(owner, &["name"])));
     }
@@ -123,7 +131,11 @@ fn page(found: &Found, object: &Value, related: &Related, now: Timestamp) -> Str
     }
     let body = object.as_object().into_iter().flatten();
     for (key, value) in body.filter(|(k, _)| !matches!(k.as_str(), "apiVersion" | "kind" | "metadata" | "status")) {
-        let value = if found.resource.kind == "Secret" && matches!(key.as_str(), "data" | "stringData") { sizes(value) } else { value.clone() };
+        let value = if found.resource.kind == "Secret" && matches!(key.as_str(), "data" | "stringData") {
+            sizes(value)
+        } else {
+            value.clone()
+        };
         section(&mut out, &title(key), &value);
     }
     containers(&mut out, object, now);
@@ -160,7 +172,11 @@ fn finalizers(metadata: &Value) -> String {
 /// Secrets are not for looking over somebody's shoulder.
 fn sizes(data: &Value) -> Value {
     let sizes = data.as_object().into_iter().flatten();
-    Value::Object(sizes.map(|(k, v)| (k.clone(), format!("{} bytes", v.as_str().map_or(0, |t| t.len() * 3 / 4)).into())).collect())
+    Value::Object(
+        sizes
+            .map(|(k, v)| (k.clone(), format!("{} bytes", v.as_str().map_or(0, |t| t.len() * 3 / 4)).into()))
+            .collect(),
+    )
 }
 
 /// The one or two facts of a kind that people look for first.
@@ -182,7 +198,8 @@ fn summary(kind: &str, object: &Value) -> Vec<(&'static str, String)> {
         }
         "Task" => {
             let ports = object["spec"]["allocatedPorts"].as_array().into_iter().flatten();
-            let ports: Vec<String> = ports.map(|p| format!("{} {}", text(p, &["name"]), p["port"]).trim().to_owned()).collect();
+            let ports: Vec<String> =
+                ports.map(|p| format!("{} {}", text(p, &["name"]), p["port"]).trim().to_owned()).collect();
             vec![
                 ("Node", text(object, &["spec", "nodeName"]).to_owned()),
                 ("Phase", text(object, &["status", "phase"]).to_owned()),
@@ -223,7 +240,13 @@ fn containers(out: &mut String, object: &Value, now: Timestamp) {
         };
         let since = if since.is_empty() { "-".to_owned() } else { age::since(since, now) };
         let pid = container["pid"].as_i64().map_or_else(|| "-".to_owned(), |p| p.to_string());
-        grid.row(vec![text(container, &["name"]).to_owned(), word.trim().to_owned(), container["ready"].to_string(), pid, since]);
+        grid.row(vec![
+            text(container, &["name"]).to_owned(),
+            word.trim().to_owned(),
+            container["ready"].to_string(),
+            pid,
+            since,
+        ]);
     }
     indented(out, "Containers", &grid);
 }
@@ -249,7 +272,9 @@ fn tasks(out: &mut String, related: &Related, now: Timestamp) {
     }
     let mut grid = Grid::new(["name", "ready", "status", "node", "age", "why"]);
     for task in &related.tasks {
-        let status = Some(text(task, &["status", "summary"])).filter(|s| !s.is_empty()).unwrap_or_else(|| text(task, &["status", "phase"]));
+        let status = Some(text(task, &["status", "summary"]))
+            .filter(|s| !s.is_empty())
+            .unwrap_or_else(|| text(task, &["status", "phase"]));
         grid.row(vec![
             shared::name(task).to_owned(),
             shared::is_true(task, "Ready").to_string(),
@@ -276,13 +301,19 @@ mod tests {
 
     #[test]
     fn a_page_holds_every_part() {
-        let found = Found { resource: kinds::ours("Service").clone(), namespace: "default".into(), name: "hello".into() };
+        let found =
+            Found { resource: kinds::ours("Service").clone(), namespace: "default".into(), name: "hello".into() };
         let object = json!({"apiVersion": "berth.dev/v1", "kind": "Service",
             "metadata": {"name": "hello", "namespace": "default", "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"replicas": 1},
             "status": {"replicas": 1, "conditions": [{"type": "Ready", "status": "True", "reason": "AllReady", "message": "m", "lastTransitionTime": "2026-01-01T00:00:30Z"}]}});
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
-        let related = Related { tasks: vec![json!({"metadata": {"name": "hello-0", "creationTimestamp": "2026-01-01T00:00:30Z"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}})], events: vec![] };
+        let related = Related {
+            tasks: vec![
+                json!({"metadata": {"name": "hello-0", "creationTimestamp": "2026-01-01T00:00:30Z"}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
+            ],
+            events: vec![],
+        };
         assert_eq!(
             page(&found, &object, &related, now),
             "\

@@ -85,7 +85,8 @@ async fn compare(args: Args, ctx: &mut Ctx) -> Outcome<bool> {
                 continue;
             }
         };
-        let text = unified(&item.title(), live.as_ref().map(comparable).as_ref(), &comparable(&wanted), ctx.term.colour_out);
+        let text =
+            unified(&item.title(), live.as_ref().map(comparable).as_ref(), &comparable(&wanted), ctx.term.colour_out);
         differs |= !text.is_empty();
         ctx.term.data(&text)?;
     }
@@ -99,7 +100,11 @@ async fn compare(args: Args, ctx: &mut Ctx) -> Outcome<bool> {
 
 type Answer = Result<Value, berth_client::ClientError>;
 
-async fn both(session: &Session, item: &Item, manager: &str) -> (Answer, Result<berth_client::Reply, berth_client::ClientError>) {
+async fn both(
+    session: &Session,
+    item: &Item,
+    manager: &str,
+) -> (Answer, Result<berth_client::Reply, berth_client::ClientError>) {
     let path = item.resource.path(&item.namespace, item.document.name());
     let (live, mut reply) = futures::join!(session.get(&path), item.send(session, manager, true, item.force));
     if let Err(error) = &reply

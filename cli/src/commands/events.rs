@@ -51,11 +51,15 @@ pub(crate) async fn run(mut args: Args, ctx: &mut Ctx) -> Outcome {
     if !args.target.is_empty() {
         let (kind, name) = target::parse_one(&args.target, "berth events KIND NAME")?;
         let resource = ctx.kinds.resolve(&session, &kind).await?;
-        parameters.push(("fieldSelector".to_owned(), format!("involvedObject.kind={},involvedObject.name={name}", resource.kind)));
+        parameters.push((
+            "fieldSelector".to_owned(),
+            format!("involvedObject.kind={},involvedObject.name={name}", resource.kind),
+        ));
     }
     let event = kinds::ours("Event");
     let path = event.list_path((!args.all_namespaces).then_some(namespace.as_str()));
-    let wanted = |e: &Value| args.types.is_empty() || args.types.iter().any(|t| t.eq_ignore_ascii_case(text(e, &["type"])));
+    let wanted =
+        |e: &Value| args.types.is_empty() || args.types.iter().any(|t| t.eq_ignore_ascii_case(text(e, &["type"])));
     if args.watch {
         let mut watch = Watch::new(session, path, parameters).retry(Retry::READ);
         let mut grid = grid(&args);
@@ -104,7 +108,12 @@ fn print(ctx: &mut Ctx, args: &Args, events: &[Value]) -> Outcome {
 }
 
 /// What `berth get events` prints: the same as `berth events`, in the order in which things happened.
-pub(crate) async fn get(ctx: &mut Ctx, parameters: &[(String, String)], all_namespaces: bool, no_headers: bool) -> Outcome {
+pub(crate) async fn get(
+    ctx: &mut Ctx,
+    parameters: &[(String, String)],
+    all_namespaces: bool,
+    no_headers: bool,
+) -> Outcome {
     let session = ctx.session().await?;
     let namespace = ctx.namespace().await?;
     let event = kinds::ours("Event");
@@ -116,7 +125,8 @@ pub(crate) async fn get(ctx: &mut Ctx, parameters: &[(String, String)], all_name
 
 fn grid(args: &Args) -> Grid {
     let namespace = args.all_namespaces.then_some("namespace");
-    Grid::new(namespace.into_iter().chain(["last seen", "type", "reason", "object", "message"])).without_headings(args.no_headers)
+    Grid::new(namespace.into_iter().chain(["last seen", "type", "reason", "object", "message"]))
+        .without_headings(args.no_headers)
 }
 
 fn row(event: &Value, namespaces: bool, now: Timestamp) -> Vec<String> {
@@ -160,7 +170,12 @@ pub(crate) fn one_line(event: &Value, now: Timestamp) -> String {
     let again = if repeated > 1 { format!(" (x{repeated})") } else { String::new() };
     let kind = if event["type"] == "Warning" { "Warning " } else { "" };
     let when = format!("{} ago", age::since(&last_seen(event), now));
-    format!("{when:<10} {kind}{} {}: {}{again}", text(event, &["reason"]), subject(event), text(event, &["message"]).trim())
+    format!(
+        "{when:<10} {kind}{} {}: {}{again}",
+        text(event, &["reason"]),
+        subject(event),
+        text(event, &["message"]).trim()
+    )
 }
 
 #[cfg(test)]

@@ -31,8 +31,10 @@ const INPUT_BYTES: usize = 32 * 1024;
 
 /// Options of `exec`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth exec hello-7f9c4-0 -- ls -l\n  berth exec -it service/hello -- sh\n  tar c . | berth exec -i task/hello-7f9c4-0 -- tar x -C /tmp\n\n\
-                        Of a service the first ready task is taken.")]
+#[command(
+    after_help = "Examples:\n  berth exec hello-7f9c4-0 -- ls -l\n  berth exec -it service/hello -- sh\n  tar c . | berth exec -i task/hello-7f9c4-0 -- tar x -C /tmp\n\n\
+                        Of a service the first ready task is taken."
+)]
 pub(crate) struct Args {
     /// A task (or a service): NAME, KIND NAME or KIND/NAME
     #[arg(value_name = "WHAT", required = true, num_args = 1..=2)]
@@ -100,15 +102,21 @@ async fn task(ctx: &mut Ctx, target: &[String]) -> Outcome<Found> {
     let session = ctx.session().await?;
     let resource = kinds::ours("Task");
     let parameters = [("labelSelector".to_owned(), format!("{label}={}", found.name))];
-    let list = shared::list(&session, &resource.list_path(Some(&found.namespace)), &parameters, berth_client::session::JSON).await?;
+    let list =
+        shared::list(&session, &resource.list_path(Some(&found.namespace)), &parameters, berth_client::session::JSON)
+            .await?;
     let tasks = shared::items(resource, list);
     if tasks.is_empty() {
         // Says so if the owner is not there either.
         super::get::object(&session, &found).await?;
     }
-    let best = tasks.iter().find(|t| is_true(t, "Ready")).or_else(|| tasks.iter().find(|t| text(t, &["status", "phase"]) == "Running"));
+    let best = tasks
+        .iter()
+        .find(|t| is_true(t, "Ready"))
+        .or_else(|| tasks.iter().find(|t| text(t, &["status", "phase"]) == "Running"));
     let Some(best) = best else {
-        return Err(Failure::not_found(format!("{} has no running task", found.title())).hint(format!("berth why {}", found.title())));
+        return Err(Failure::not_found(format!("{} has no running task", found.title()))
+            .hint(format!("berth why {}", found.title())));
     };
     Ok(Found { resource: resource.clone(), namespace: found.namespace, name: name(best).to_owned() })
 }
@@ -230,6 +238,9 @@ mod tests {
         let failed = br#"{"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"42"}]}}"#;
         let failure = exit_code(failed).unwrap_err();
         assert_eq!((failure.code, failure.message.as_str()), (42, ""));
-        assert_eq!(exit_code(br#"{"status":"Failure","message":"no such container"}"#).unwrap_err().message, "no such container");
+        assert_eq!(
+            exit_code(br#"{"status":"Failure","message":"no such container"}"#).unwrap_err().message,
+            "no such container"
+        );
     }
 }

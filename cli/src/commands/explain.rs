@@ -14,7 +14,9 @@ const DEPTH_MAX: usize = 16;
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth explain service\n  berth explain service.spec.template.spec.containers\n  berth explain job.spec --recursive")]
+#[command(
+    after_help = "Examples:\n  berth explain service\n  berth explain service.spec.template.spec.containers\n  berth explain job.spec --recursive"
+)]
 pub(crate) struct Args {
     /// KIND, or KIND.FIELD.FIELD…
     #[arg(value_name = "WHAT")]
@@ -34,18 +36,28 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
         Some(version) => {
             let all = ctx.kinds.all(&session).await?;
             let called = |r: &&berth_client::Resource| {
-                r.api_version() == *version && [&r.plural, &r.singular, &r.kind].iter().any(|n| n.eq_ignore_ascii_case(kind))
+                r.api_version() == *version
+                    && [&r.plural, &r.singular, &r.kind].iter().any(|n| n.eq_ignore_ascii_case(kind))
             };
-            all.iter().find(called).cloned().ok_or_else(|| Failure::not_found(format!("there is no kind {kind:?} in {version}")))?
+            all.iter()
+                .find(called)
+                .cloned()
+                .ok_or_else(|| Failure::not_found(format!("there is no kind {kind:?} in {version}")))?
         }
         None => ctx.kinds.resolve(&session, kind).await?,
     };
-    let root = if resource.group.is_empty() { format!("api/{}", resource.version) } else { format!("apis/{}", resource.api_version()) };
+    let root = if resource.group.is_empty() {
+        format!("api/{}", resource.version)
+    } else {
+        format!("apis/{}", resource.api_version())
+    };
     let document = session.get(&format!("/openapi/v3/{root}")).await?;
     let schemas = &document["components"]["schemas"];
     let is = |schema: &&Value| {
         schema["x-kubernetes-group-version-kind"].as_array().into_iter().flatten().any(|g| {
-            g["group"] == resource.group.as_str() && g["version"] == resource.version.as_str() && g["kind"] == resource.kind.as_str()
+            g["group"] == resource.group.as_str()
+                && g["version"] == resource.version.as_str()
+                && g["kind"] == resource.kind.as_str()
         })
     };
     let schema = schemas.as_object().into_iter().flat_map(|m| m.values()).find(is);
@@ -55,7 +67,14 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     Ok(exit::OK)
 }
 
-fn page(schemas: &Value, root: &Value, resource: &berth_client::Resource, fields: &str, recursive: bool, colour: bool) -> Outcome<String> {
+fn page(
+    schemas: &Value,
+    root: &Value,
+    resource: &berth_client::Resource,
+    fields: &str,
+    recursive: bool,
+    colour: bool,
+) -> Outcome<String> {
     let bold = |text: &str| crate::term::painted(colour, Paint::Bold, text);
     let mut node = resolve(schemas, root);
     let mut description = description_of(schemas, root);
@@ -76,7 +95,8 @@ fn page(schemas: &Value, root: &Value, resource: &berth_client::Resource, fields
         description = description_of(schemas, next);
         node = resolve(schemas, next);
     }
-    let mut out = format!("{}  {}\n{}  {}\n", bold("KIND:   "), resource.kind, bold("VERSION:"), resource.api_version());
+    let mut out =
+        format!("{}  {}\n{}  {}\n", bold("KIND:   "), resource.kind, bold("VERSION:"), resource.api_version());
     if !fields.is_empty() {
         out.push_str(&format!("\n{}  {walked} <{}>\n", bold("FIELD:  "), type_of(schemas, node)));
     }
@@ -134,7 +154,9 @@ fn type_of(schemas: &Value, schema: &Value) -> String {
     }
     match node["type"].as_str() {
         Some("array") => format!("[]{}", type_of(schemas, &node["items"])),
-        Some("object") if node["additionalProperties"].is_object() => format!("map[string]{}", type_of(schemas, &node["additionalProperties"])),
+        Some("object") if node["additionalProperties"].is_object() => {
+            format!("map[string]{}", type_of(schemas, &node["additionalProperties"]))
+        }
         Some("object") => "Object".to_owned(),
         Some(other) => other.to_owned(),
         None if node["properties"].is_object() => "Object".to_owned(),
@@ -150,9 +172,20 @@ fn facts(schema: &Value) -> Vec<String> {
     if let Some(values) = schema["enum"].as_array() {
         facts.push(format!("One of: {}", values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
     }
-    for (key, word) in [("minimum", "At least"), ("maximum", "At most"), ("minLength", "At least so many characters"), ("maxLength", "At most so many characters"), ("minItems", "At least so many items"), ("maxItems", "At most so many items"), ("pattern", "Must match")] {
+    for (key, word) in [
+        ("minimum", "At least"),
+        ("maximum", "At most"),
+        ("minLength", "At least so many characters"),
+        ("maxLength", "At most so many characters"),
+        ("minItems", "At least so many items"),
+        ("maxItems", "At most so many items"),
+        ("pattern", "Must match"),
+    ] {
         if !schema[key].is_null() {
-            facts.push(format!("{word}: {}", schema[key].as_str().map_or_else(|| schema[key].to_string(), ToOwned::to_owned)));
+            facts.push(format!(
+                "{word}: {}",
+                schema[key].as_str().map_or_else(|| schema[key].to_string(), ToOwned::to_owned)
+            ));
         }
     }
     facts

@@ -14,9 +14,11 @@ use crate::output::table::{TablePrinter, View};
 
 /// Options of `get`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth get services\n  berth get tasks -o wide -w\n  berth get service/hello -o yaml\n  \
+#[command(
+    after_help = "Examples:\n  berth get services\n  berth get tasks -o wide -w\n  berth get service/hello -o yaml\n  \
                         berth get tasks -l berth.dev/service=hello -o name\n  \
-                        berth get tasks -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName")]
+                        berth get tasks -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName"
+)]
 pub(crate) struct Args {
     /// KIND[,KIND…], KIND NAME…, KIND/NAME…, or all
     #[arg(value_name = "WHAT")]
@@ -83,7 +85,11 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     if are_events && matches!(format, Format::Table) && args.sort_by.is_none() && !args.show_labels {
         return super::events::get(ctx, &args.selector.parameters(), args.all_namespaces, args.no_headers).await;
     }
-    if format.is_table() { tables(&args, ctx, &session, &format, reads).await } else { objects(&args, ctx, &session, &format, reads).await }
+    if format.is_table() {
+        tables(&args, ctx, &session, &format, reads).await
+    } else {
+        objects(&args, ctx, &session, &format, reads).await
+    }
 }
 
 async fn complete(args: &Args, ctx: &mut Ctx) -> Outcome<Vec<Read>> {
@@ -111,7 +117,8 @@ async fn complete(args: &Args, ctx: &mut Ctx) -> Outcome<Vec<Read>> {
         reads.push(Read { resource, namespace: Some(namespace.clone()), name: Some(name.clone()) });
     }
     if reads.is_empty() {
-        return Err(Failure::usage("say what to get: berth get KIND [NAME…]").hint("all kinds are listed by: berth api-resources"));
+        return Err(Failure::usage("say what to get: berth get KIND [NAME…]")
+            .hint("all kinds are listed by: berth api-resources"));
     }
     if args.all_namespaces && !targets.objects.is_empty() {
         return Err(Failure::usage("a name belongs to one namespace: leave out -A, or the names"));
@@ -311,7 +318,8 @@ async fn watch(args: &Args, ctx: &mut Ctx, session: &Session, format: &Format, r
         let change = watch.next().await?;
         let listed = matches!(change, Change::Listed(_));
         let skip = listed && first && args.watch_only;
-        let (Change::Listed(object) | Change::Added(object) | Change::Modified(object) | Change::Deleted(object)) = change;
+        let (Change::Listed(object) | Change::Added(object) | Change::Modified(object) | Change::Deleted(object)) =
+            change;
         if format.is_table() {
             if first {
                 printer.learn(&object);

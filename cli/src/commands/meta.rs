@@ -12,7 +12,9 @@ use crate::kinds::target;
 
 /// Options of `label` and `annotate`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth label service hello tier=web\n  berth annotate service/hello note-\n  berth label nodes --all rack=r1 --overwrite")]
+#[command(
+    after_help = "Examples:\n  berth label service hello tier=web\n  berth annotate service/hello note-\n  berth label nodes --all rack=r1 --overwrite"
+)]
 pub(crate) struct Args {
     /// KIND NAME… (or KIND/NAME…), then KEY=VALUE to set and KEY- to remove
     #[arg(value_name = "WHAT CHANGES", required = true)]
@@ -99,7 +101,9 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx, field: Field) -> Outcome {
                 && old != new
                 && !args.overwrite
             {
-                return Err(Failure::new(format!("{} has {key}={old} already", found.title())).hint("--overwrite replaces it"));
+                return Err(
+                    Failure::new(format!("{} has {key}={old} already", found.title())).hint("--overwrite replaces it")
+                );
             }
             if old != value.as_deref() {
                 patch.insert(key.clone(), value.clone().map_or(Value::Null, Value::String));
@@ -112,7 +116,11 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx, field: Field) -> Outcome {
         let body = json!({"metadata": {field.key(): patch}});
         let target = format!("{}?fieldManager={}", found.path(), field.manager());
         session.write(Method::PATCH, &target, MERGE_PATCH, &body).await?;
-        ctx.term.line(&format!("{} {}", found.title(), if field.key() == "labels" { "labeled" } else { "annotated" }))?;
+        ctx.term.line(&format!(
+            "{} {}",
+            found.title(),
+            if field.key() == "labels" { "labeled" } else { "annotated" }
+        ))?;
     }
     Ok(exit::OK)
 }

@@ -24,8 +24,10 @@ pub(crate) struct CordonArgs {
 
 /// Options of `drain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth drain n1\n  berth drain n1 --timeout 10m\n\nTasks get their grace period to stop; \
-                        their owners replace them on other nodes.")]
+#[command(
+    after_help = "Examples:\n  berth drain n1\n  berth drain n1 --timeout 10m\n\nTasks get their grace period to stop; \
+                        their owners replace them on other nodes."
+)]
 pub(crate) struct DrainArgs {
     /// Names of nodes
     #[arg(value_name = "NODE", required = true)]
@@ -78,9 +80,13 @@ pub(crate) async fn drain(args: DrainArgs, ctx: &mut Ctx) -> Outcome {
         match tokio::time::timeout(args.timeout, work).await {
             Ok(done) => done?,
             Err(_) => {
-                return Err(Failure::new(format!("tasks are left on {} after {}", found.title(), age::elapsed(args.timeout)))
-                    .code(exit::TIMED_OUT)
-                    .hint(format!("berth get tasks -A --field-selector spec.nodeName={}", found.name)));
+                return Err(Failure::new(format!(
+                    "tasks are left on {} after {}",
+                    found.title(),
+                    age::elapsed(args.timeout)
+                ))
+                .code(exit::TIMED_OUT)
+                .hint(format!("berth get tasks -A --field-selector spec.nodeName={}", found.name)));
             }
         }
     }

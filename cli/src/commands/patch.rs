@@ -43,12 +43,12 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let format = Format::parse(args.output.as_deref())?;
     let text = match (&args.patch, &args.patch_file) {
         (Some(text), _) => text.clone(),
-        (None, Some(file)) => {
-            std::fs::read_to_string(file).map_err(|e| Failure::new(format!("could not read {}: {e}", file.display())))?
-        }
+        (None, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|e| Failure::new(format!("could not read {}: {e}", file.display())))?,
         (None, None) => return Err(Failure::usage("give a patch with -p or --patch-file")),
     };
-    let documents = yaml::parse(&text).map_err(|e| Failure::usage(format!("the patch, line {}: {}", e.line, e.message)))?;
+    let documents =
+        yaml::parse(&text).map_err(|e| Failure::usage(format!("the patch, line {}: {}", e.line, e.message)))?;
     let [patch] = documents.as_slice() else { return Err(Failure::usage("the patch must be one document")) };
     let found = shared::one(ctx, &args.target, "berth patch KIND NAME -p PATCH").await?;
     let session = ctx.session().await?;

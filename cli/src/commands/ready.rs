@@ -43,12 +43,21 @@ fn service(object: &Value) -> Progress {
     let stuck = rolling.filter(|c| c["status"] == "False" && text(c, &["reason"]) == "ProgressDeadlineExceeded");
     if object["spec"]["paused"] == true && updated < desired && available >= desired {
         // Nothing will happen until it is resumed: waiting would be for ever.
-        return Progress::Done(format!("{available} of {desired} instances are available, {updated} of the newest revision; the rollout is paused"));
+        return Progress::Done(format!(
+            "{available} of {desired} instances are available, {updated} of the newest revision; the rollout is paused"
+        ));
     }
     let message = if updated < desired && replicas > updated {
         format!("{updated} of {desired} instances are of the newest revision")
     } else if replicas > updated {
-        { let old = replicas - updated; format!("{} of the old revision {} still to stop", crate::text::count(usize::try_from(old).unwrap_or(0), "instance"), if old == 1 { "is" } else { "are" }) }
+        {
+            let old = replicas - updated;
+            format!(
+                "{} of the old revision {} still to stop",
+                crate::text::count(usize::try_from(old).unwrap_or(0), "instance"),
+                if old == 1 { "is" } else { "are" }
+            )
+        }
     } else if available < updated || updated < desired {
         format!("{available} of {desired} instances are available")
     } else {
@@ -65,7 +74,8 @@ fn service(object: &Value) -> Progress {
 }
 
 fn job(object: &Value) -> Progress {
-    let message_of = |type_: &str| condition(object, type_).map(|c| text(c, &["message"]).to_owned()).unwrap_or_default();
+    let message_of =
+        |type_: &str| condition(object, type_).map(|c| text(c, &["message"]).to_owned()).unwrap_or_default();
     if is_true(object, "Failed") {
         return Progress::Failed(message_of("Failed"));
     }
@@ -77,13 +87,21 @@ fn job(object: &Value) -> Progress {
             return Progress::Failed(message_of("Ready"));
         }
         let next = text(object, &["status", "nextScheduleTime"]);
-        return Progress::Done(if next.is_empty() { "scheduled".to_owned() } else { format!("scheduled, next run {next}") });
+        return Progress::Done(if next.is_empty() {
+            "scheduled".to_owned()
+        } else {
+            format!("scheduled, next run {next}")
+        });
     }
     if object["spec"]["suspend"] == true {
         return Progress::Done("suspended".to_owned());
     }
     let failed = number(object, &["status", "failed"]);
-    Progress::Waiting(if failed > 0 { format!("it has not completed; {failed} failed") } else { "it has not completed".to_owned() })
+    Progress::Waiting(if failed > 0 {
+        format!("it has not completed; {failed} failed")
+    } else {
+        "it has not completed".to_owned()
+    })
 }
 
 fn run(object: &Value) -> Progress {
@@ -116,7 +134,9 @@ mod tests {
     #[test]
     fn a_service_is_done_when_only_new_instances_are_left_and_available() {
         let judge = |seen: i64, replicas: i64, updated: i64, available: i64| {
-            progress(&service_with(json!({"observedGeneration": seen, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available})))
+            progress(&service_with(
+                json!({"observedGeneration": seen, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available}),
+            ))
         };
         assert_eq!(judge(1, 3, 3, 3), Progress::Waiting("the controllers have not taken it up yet".into()));
         assert_eq!(judge(2, 4, 1, 3), Progress::Waiting("1 of 3 instances are of the newest revision".into()));
@@ -127,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_paused_rollout_is_not_waited_for() {
-        let mut object = service_with(json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 0, "availableReplicas": 3}));
+        let mut object =
+            service_with(json!({"observedGeneration": 2, "replicas": 3, "updatedReplicas": 0, "availableReplicas": 3}));
         object["spec"]["paused"] = true.into();
         let done = "3 of 3 instances are available, 0 of the newest revision; the rollout is paused";
         assert_eq!(progress(&object), Progress::Done(done.into()));
@@ -143,12 +164,15 @@ mod tests {
     #[test]
     fn jobs_with_schedules_are_done_when_they_are_scheduled() {
         let job = |spec: Value, status: Value| {
-            progress(&json!({"apiVersion": "berth.dev/v1", "kind": "Job", "metadata": {"generation": 1}, "spec": spec, "status": status}))
+            progress(
+                &json!({"apiVersion": "berth.dev/v1", "kind": "Job", "metadata": {"generation": 1}, "spec": spec, "status": status}),
+            )
         };
         let scheduled = json!({"schedules": [{"cron": "@daily"}]});
         assert_eq!(job(scheduled, json!({"observedGeneration": 1})), Progress::Done("scheduled".into()));
         assert_eq!(job(json!({}), json!({"observedGeneration": 1})), Progress::Waiting("it has not completed".into()));
-        let failed = json!({"observedGeneration": 1, "conditions": [{"type": "Failed", "status": "True", "message": "m"}]});
+        let failed =
+            json!({"observedGeneration": 1, "conditions": [{"type": "Failed", "status": "True", "message": "m"}]});
         assert_eq!(job(json!({}), failed), Progress::Failed("m".into()));
     }
 

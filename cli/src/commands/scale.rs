@@ -11,7 +11,9 @@ use crate::kinds::target;
 
 /// Options of `scale`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth scale service hello --replicas 5\n  berth scale service/a service/b --replicas 0")]
+#[command(
+    after_help = "Examples:\n  berth scale service hello --replicas 5\n  berth scale service/a service/b --replicas 0"
+)]
 pub(crate) struct Args {
     /// KIND NAME… or KIND/NAME…
     #[arg(value_name = "WHAT", required = true)]
@@ -38,16 +40,23 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
             let scale = session.get(&path).await?;
             let now = scale["spec"]["replicas"].as_i64().unwrap_or_default();
             if now != expected {
-                return Err(Failure::new(format!("{} has {now} replicas, not {expected}: nothing was changed", found.title())));
+                return Err(Failure::new(format!(
+                    "{} has {now} replicas, not {expected}: nothing was changed",
+                    found.title()
+                )));
             }
             patch["metadata"] = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
         }
-        let scaled = session.write(Method::PATCH, &format!("{path}?fieldManager=berth-scale"), MERGE_PATCH, &patch).await;
+        let scaled =
+            session.write(Method::PATCH, &format!("{path}?fieldManager=berth-scale"), MERGE_PATCH, &patch).await;
         if let Err(error) = scaled {
             // The object is there, so it is the scale that is not.
             if error.is_not_found() && session.get(&found.path()).await.is_ok() {
                 let plural = &found.resource.plural;
-                return Err(Failure::usage(format!("{} cannot be scaled: {plural} have no number of instances", found.title())));
+                return Err(Failure::usage(format!(
+                    "{} cannot be scaled: {plural} have no number of instances",
+                    found.title()
+                )));
             }
             return Err(error.into());
         }

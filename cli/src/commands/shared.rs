@@ -144,7 +144,10 @@ where
 
 /// A condition of an object.
 pub(crate) fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
-    object["status"]["conditions"].as_array()?.iter().find(|c| c["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(type_)))
+    object["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|c| c["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case(type_)))
 }
 
 /// Whether a condition is `True`.

@@ -14,8 +14,10 @@ use crate::text::age;
 
 /// Options of `wait`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth wait --for=condition=Ready service/hello\n  berth wait --for=delete task/hello-0 --timeout 30s\n  \
-                        berth wait --for=jsonpath='{.status.phase}'=Running tasks --all")]
+#[command(
+    after_help = "Examples:\n  berth wait --for=condition=Ready service/hello\n  berth wait --for=delete task/hello-0 --timeout 30s\n  \
+                        berth wait --for=jsonpath='{.status.phase}'=Running tasks --all"
+)]
 pub(crate) struct Args {
     /// KIND NAME…, KIND/NAME…, or KIND with -l or --all
     #[arg(value_name = "WHAT", required = true)]
@@ -61,7 +63,9 @@ impl Until {
                 };
                 Ok(Self::JsonPath(jsonpath(path.trim_matches('\''))?, value))
             }
-            _ => Err(Failure::usage(format!("--for={text} is none of condition=NAME, jsonpath=PATH=VALUE, create, delete"))),
+            _ => Err(Failure::usage(format!(
+                "--for={text} is none of condition=NAME, jsonpath=PATH=VALUE, create, delete"
+            ))),
         }
     }
 
@@ -74,7 +78,8 @@ impl Until {
             Self::Condition(type_, status) => condition(object, type_).is_some_and(|c| {
                 let generation = shared::number(object, &["metadata", "generation"]);
                 let seen = c["observedGeneration"].as_i64().or_else(|| object["status"]["observedGeneration"].as_i64());
-                seen.is_none_or(|s| s >= generation) && c["status"].as_str().is_some_and(|s| s.eq_ignore_ascii_case(status))
+                seen.is_none_or(|s| s >= generation)
+                    && c["status"].as_str().is_some_and(|s| s.eq_ignore_ascii_case(status))
             }),
             Self::JsonPath(path, value) => match value {
                 Some(value) => path.render(object).is_ok_and(|text| text == *value),
@@ -166,7 +171,9 @@ mod tests {
     fn forms_are_read_or_refused() {
         assert!(Until::parse("delete").unwrap().holds(None));
         assert!(Until::parse("create").unwrap().holds(Some(&json!({}))));
-        assert!(matches!(Until::parse("jsonpath={.status.phase}=Running").unwrap(), Until::JsonPath(_, Some(v)) if v == "Running"));
+        assert!(
+            matches!(Until::parse("jsonpath={.status.phase}=Running").unwrap(), Until::JsonPath(_, Some(v)) if v == "Running")
+        );
         for bad in ["", "ready", "condition", "jsonpath="] {
             assert_eq!(Until::parse(bad).unwrap_err().code, 2, "{bad}");
         }

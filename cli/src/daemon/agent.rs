@@ -17,8 +17,10 @@ use crate::failure::{Failure, Outcome, exit};
 
 /// Options of `agent`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  berth certs issue node n1 --out /etc/berth           (where the API server runs)\n  \
-                        berth agent --node-name n1 --certs /etc/berth --listen 0.0.0.0:5051")]
+#[command(
+    after_help = "Example:\n  berth certs issue node n1 --out /etc/berth           (where the API server runs)\n  \
+                        berth agent --node-name n1 --certs /etc/berth --listen 0.0.0.0:5051"
+)]
 pub(crate) struct Args {
     /// Directory with what `berth certs issue node` made: node.kubeconfig, tls.crt, tls.key, ca.crt
     #[arg(long, value_name = "DIR", default_value = "/etc/berth")]
@@ -53,7 +55,8 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
     }
     let session = ctx.session().await?;
     let (cert, key, ca) = (pem(&args.certs, "tls.crt")?, pem(&args.certs, "tls.key")?, pem(&args.certs, "ca.crt")?);
-    let tls = berth_agent::server_config(&cert, &key, &ca).map_err(|e| failed("could not use the agent's certificate", &e))?;
+    let tls = berth_agent::server_config(&cert, &key, &ca)
+        .map_err(|e| failed("could not use the agent's certificate", &e))?;
     let holder = Holder {
         pid: i32::try_from(std::process::id()).unwrap_or(i32::MAX),
         run_dir: args.node.run_dir(&data_dir)?,
@@ -62,7 +65,8 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
     let _lock = Lock::take(&data_dir, &holder)?;
     let mut config = args.node.config(&data_dir, &data_dir.join("agent"), args.listen, tls)?;
     config.masked_paths.push(std::path::absolute(&args.certs)?);
-    let agent = Agent::start(session.client().clone(), config).await.map_err(|e| failed("could not start the agent", &e))?;
+    let agent =
+        Agent::start(session.client().clone(), config).await.map_err(|e| failed("could not start the agent", &e))?;
     let wanted = process::stop_wanted();
     tokio::pin!(wanted);
     let address = agent.local_addr();

@@ -66,7 +66,11 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Outcome {
         Some(server) => server.clone(),
         None => server_of(&layout.admin_kubeconfig())?,
     };
-    let subject = || args.subject.clone().ok_or_else(|| Failure::usage(format!("say for whom: berth certs issue {} NAME", args.part)));
+    let subject = || {
+        args.subject
+            .clone()
+            .ok_or_else(|| Failure::usage(format!("say for whom: berth certs issue {} NAME", args.part)))
+    };
     let make = |e: berth_api::pki::PkiError| failed("could not make the certificate", &e);
     match args.part.as_str() {
         "node" => {
@@ -110,7 +114,10 @@ fn text(server: &str, pki: &Pki, user: &str, identity: &Identity) -> String {
 
 /// The API's address, as the cluster itself wrote it.
 fn server_of(path: &Path) -> Outcome<String> {
-    let unknown = || Failure::new(format!("{} does not tell the API's address", path.display())).hint("name it with --server https://HOST:7443");
+    let unknown = || {
+        Failure::new(format!("{} does not tell the API's address", path.display()))
+            .hint("name it with --server https://HOST:7443")
+    };
     let file = berth_client::kube::config::Kubeconfig::read_from(path).map_err(|_| unknown())?;
     let cluster = file.clusters.into_iter().next().and_then(|c| c.cluster);
     cluster.and_then(|c| c.server).ok_or_else(unknown)

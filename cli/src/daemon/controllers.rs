@@ -7,9 +7,9 @@ use berth_controllers::Options;
 use tokio_util::sync::CancellationToken;
 
 use super::checklist::Checklist;
+use super::health;
 use super::plane::{self, failed};
 use super::process::{self, LogArgs};
-use super::health;
 use crate::ctx::Ctx;
 use crate::failure::{Outcome, exit};
 

@@ -18,8 +18,10 @@ const LAUNCHERS_END_WITHIN: Duration = Duration::from_secs(10);
 
 /// Options of `down`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth down            stop the cluster; tasks keep running until it is started again\n  \
-                        berth down --purge    end all tasks and remove everything, data included")]
+#[command(
+    after_help = "Examples:\n  berth down            stop the cluster; tasks keep running until it is started again\n  \
+                        berth down --purge    end all tasks and remove everything, data included"
+)]
 pub(crate) struct Args {
     /// Where the cluster keeps its data [default: /var/lib/berth as root, else ~/.local/state/berth]
     #[arg(long, value_name = "DIR")]
@@ -38,7 +40,10 @@ pub(crate) fn run(args: &Args, ctx: &mut Ctx) -> Outcome {
     let holder = lock::read(&data_dir);
     if lock::is_held(&data_dir) {
         let Some(holder) = &holder else {
-            return Err(Failure::new(format!("{} is in use, but its lock file does not say by whom", data_dir.display())));
+            return Err(Failure::new(format!(
+                "{} is in use, but its lock file does not say by whom",
+                data_dir.display()
+            )));
         };
         stop(ctx, holder.pid, args.timeout)?;
     } else if !args.purge {
@@ -66,7 +71,10 @@ fn stop(ctx: &mut Ctx, pid: i32, timeout: Duration) -> Outcome<()> {
     kill_process(process, Signal::TERM).map_err(failed)?;
     let ended = |limit: Duration| -> Outcome<bool> {
         let mut fds = [PollFd::new(&handle, PollFlags::IN)];
-        let limit = Timespec { tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(limit.subsec_nanos()) };
+        let limit = Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(limit.subsec_nanos()),
+        };
         Ok(poll(&mut fds, Some(&limit)).map_err(failed)? > 0)
     };
     if !ended(timeout)? {
@@ -83,7 +91,10 @@ fn purge(ctx: &mut Ctx, data_dir: &Path, holder: &Holder) -> Outcome {
         return Ok(exit::OK);
     }
     if data_dir.exists() && !looks_like_ours(data_dir) {
-        return Err(Failure::new(format!("{} does not look like a data directory of berth: nothing was removed", data_dir.display())));
+        return Err(Failure::new(format!(
+            "{} does not look like a data directory of berth: nothing was removed",
+            data_dir.display()
+        )));
     }
     let _lock = data_dir.exists().then(|| lock::Lock::take(data_dir, holder)).transpose()?;
     let containers = holder.run_dir.join("containers");
@@ -94,7 +105,8 @@ fn purge(ctx: &mut Ctx, data_dir: &Path, holder: &Holder) -> Outcome {
             cgroup_parent: holder.cgroup_parent.clone(),
             shim: berth_container::Shim { exe, args: vec!["__shim".to_owned()] },
         };
-        let failed = |e: &dyn std::error::Error| Failure::new(format!("could not end all containers: {}", process::chain(e)));
+        let failed =
+            |e: &dyn std::error::Error| Failure::new(format!("could not end all containers: {}", process::chain(e)));
         berth_container::Containerizer::new(config).map_err(|e| failed(&e))?.purge().map_err(|e| failed(&e))?;
     }
     left::await_processes(&[data_dir, &holder.run_dir], LAUNCHERS_END_WITHIN);

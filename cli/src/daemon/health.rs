@@ -44,7 +44,11 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(mut stream: TcpStream, ready: &impl Fn() -> bool, metrics: &impl Fn() -> String) -> std::io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    ready: &impl Fn() -> bool,
+    metrics: &impl Fn() -> String,
+) -> std::io::Result<()> {
     let mut request = Vec::new();
     let mut part = [0; 1024];
     while !request.windows(4).any(|w| w == b"\r\n\r\n") && request.len() < REQUEST_BYTES_MAX {
@@ -55,7 +59,10 @@ async fn answer(mut stream: TcpStream, ready: &impl Fn() -> bool, metrics: &impl
     }
     let line = String::from_utf8_lossy(request.split(|b| *b == b'\r').next().unwrap_or_default()).into_owned();
     let (status, body) = route(&line, ready, metrics);
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
@@ -69,7 +76,14 @@ fn route(line: &str, ready: &impl Fn() -> bool, metrics: &impl Fn() -> String) -
     }
     match target.split('?').next().unwrap_or_default() {
         "/livez" | "/healthz" => ("200 OK", "ok".to_owned()),
-        "/readyz" if ready() => ("200 OK", if target.contains("verbose") { "[+]informers ok\nreadyz check passed\n".to_owned() } else { "ok".to_owned() }),
+        "/readyz" if ready() => (
+            "200 OK",
+            if target.contains("verbose") {
+                "[+]informers ok\nreadyz check passed\n".to_owned()
+            } else {
+                "ok".to_owned()
+            },
+        ),
         "/readyz" => ("503 Service Unavailable", "[-]informers not listed yet\nreadyz check failed\n".to_owned()),
         "/metrics" => ("200 OK", metrics()),
         _ => ("404 Not Found", "there are /livez, /readyz and /metrics\n".to_owned()),

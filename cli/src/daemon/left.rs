@@ -18,11 +18,12 @@ pub(crate) fn look(data_dir: &Path, run_dir: &Path, cgroup: &str) -> [(&'static 
     let folders = [data_dir, run_dir];
     let files = folders.iter().filter(|f| f.exists()).map(|f| f.display().to_string()).collect();
     let mounts = mounts_below(&folders).iter().map(|m| m.display().to_string()).collect();
-    [("processes", named(processes(&folders))), ("mounts", mounts), ("cgroups", cgroups(cgroup)), ("files", files)]
-        .map(|(what, mut all): (_, Vec<String>)| {
+    [("processes", named(processes(&folders))), ("mounts", mounts), ("cgroups", cgroups(cgroup)), ("files", files)].map(
+        |(what, mut all): (_, Vec<String>)| {
             all.truncate(LISTED_MAX);
             (what, all)
-        })
+        },
+    )
 }
 
 /// Waits until the processes of these directories have ended, for so long at most. A launcher ends by itself when it
@@ -30,7 +31,9 @@ pub(crate) fn look(data_dir: &Path, run_dir: &Path, cgroup: &str) -> [(&'static 
 pub(crate) fn await_processes(folders: &[&Path], limit: Duration) {
     let deadline = Instant::now() + limit;
     while let Some((pid, _)) = processes(folders).first() {
-        let Some(handle) = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else { continue };
+        let Some(handle) = Pid::from_raw(*pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+            continue;
+        };
         let left = deadline.saturating_duration_since(Instant::now());
         let wait = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
         if poll(&mut [PollFd::new(&handle, PollFlags::IN)], Some(&wait)).is_ok_and(|ready| ready == 0) {
@@ -84,14 +87,17 @@ fn unescape(text: &str) -> String {
 fn processes(folders: &[&Path]) -> Vec<(i32, String)> {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|e| e.file_name().into_string().ok()).filter(|n| n.bytes().all(|b| b.is_ascii_digit()) && *n != own);
+    let pids = entries
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()) && *n != own);
     pids.filter_map(|pid| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let words: Vec<String> = line.split(|b| *b == 0).map(|w| String::from_utf8_lossy(w).into_owned()).collect();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let in_sandbox = environment.split(|b| *b == 0).any(|variable| {
             let value = variable.iter().position(|b| *b == b'=').map(|at| &variable[at + 1..]).unwrap_or_default();
-            variable.starts_with(b"MESOS_") && folders.iter().any(|f| Path::new(OsStr::from_bytes(value)).starts_with(f))
+            variable.starts_with(b"MESOS_")
+                && folders.iter().any(|f| Path::new(OsStr::from_bytes(value)).starts_with(f))
         });
         let shim = words.iter().any(|w| w == "__shim");
         let ours = words.iter().any(|w| folders.iter().any(|f| Path::new(w).starts_with(f)));
@@ -109,7 +115,8 @@ fn cgroups(name: &str) -> Vec<String> {
     let mut hierarchies = vec![root.to_owned()];
     hierarchies.extend(fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()));
     for hierarchy in hierarchies {
-        let below = own.lines().filter_map(|line| line.splitn(3, ':').nth(2)).map(|group| group.trim_start_matches('/'));
+        let below =
+            own.lines().filter_map(|line| line.splitn(3, ':').nth(2)).map(|group| group.trim_start_matches('/'));
         for group in below.chain([""]) {
             let path = hierarchy.join(group).join(name);
             if path.is_dir() && !found.contains(&path) {

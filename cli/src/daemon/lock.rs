@@ -50,7 +50,10 @@ impl Lock {
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
             let pid = read(data_dir).map(|h| format!(" (process {})", h.pid)).unwrap_or_default();
             return Err(Failure::new(format!("data directory {} is in use by another berth{pid}", data_dir.display()))
-                .hint(format!("stop it with: berth down --data-dir {}; or choose another one with --data-dir", data_dir.display())));
+                .hint(format!(
+                    "stop it with: berth down --data-dir {}; or choose another one with --data-dir",
+                    data_dir.display()
+                )));
         }
         let text = serde_json::to_vec(holder).expect("plain data");
         let write = |file: &mut File| -> std::io::Result<()> {

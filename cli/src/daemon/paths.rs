@@ -35,9 +35,10 @@ pub(crate) fn cgroup_parent(data_dir: &std::path::Path) -> String {
 
 /// FNV-1a of a path: stable over versions, unlike the standard hasher.
 fn fingerprint(path: &std::path::Path) -> u64 {
-    path.as_os_str().as_encoded_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 pub(crate) fn is_root() -> bool {

@@ -62,7 +62,8 @@ pub(crate) fn listen(address: SocketAddr) -> Outcome<TcpListener> {
             .hint(format!("or listen elsewhere: --listen {}:{}", address.ip(), address.port().saturating_add(1)))
             .hint(format!("who has it is told by: ss -ltnp 'sport = :{}'", address.port())),
         std::io::ErrorKind::AddrNotAvailable => {
-            Failure::new(format!("{} is not an address of this machine", address.ip())).hint("--listen 127.0.0.1:7443 listens on this machine only, 0.0.0.0:7443 on all its addresses")
+            Failure::new(format!("{} is not an address of this machine", address.ip()))
+                .hint("--listen 127.0.0.1:7443 listens on this machine only, 0.0.0.0:7443 on all its addresses")
         }
         _ => Failure::new(format!("could not listen on {address}: {error}")),
     })
@@ -95,12 +96,19 @@ impl Plane {
     ///
     /// # Errors
     /// When certificates or tokens cannot be made, or the server cannot be opened.
-    pub(crate) async fn start(layout: &Layout, store: Arc<dyn Store>, listener: TcpListener, names: &[String]) -> Outcome<Self> {
+    pub(crate) async fn start(
+        layout: &Layout,
+        store: Arc<dyn Store>,
+        listener: TcpListener,
+        names: &[String],
+    ) -> Outcome<Self> {
         let address = listener.local_addr()?;
         let pki = Pki::open(&layout.pki()).map_err(|e| failed("could not open the certificate authority", &e))?;
-        let identities = server_identities(&pki, address, names).map_err(|e| failed("could not make certificates", &e))?;
+        let identities =
+            server_identities(&pki, address, names).map_err(|e| failed("could not make certificates", &e))?;
         let (tokens, token) = Tokens::open(&layout.tokens()).map_err(|e| failed("could not read the tokens", &e))?;
-        let agent_tls = pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
+        let agent_tls =
+            pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
         let config = Config { store: StoreConfig::Open(store), tokens, agent_tls: Some(agent_tls) };
         let api = ApiServer::open(config).await.map_err(|e| failed("could not start the API server", &e))?;
         let tls = pki.server_config(&identities.server).map_err(|e| failed("could not use certificates", &e))?;
@@ -110,7 +118,8 @@ impl Plane {
         let url = format!("https://{}", paths::reachable(address));
         let text = kubeconfig::text(&url, pki.ca_pem(), "admin", Credentials::Token(&token));
         let path = layout.admin_kubeconfig();
-        kubeconfig::write(&path, &text).map_err(|e| Failure::new(format!("could not write {}: {e}", path.display())))?;
+        kubeconfig::write(&path, &text)
+            .map_err(|e| Failure::new(format!("could not write {}: {e}", path.display())))?;
         Ok(Self { api, pki, url, serving, stop })
     }
 
@@ -151,7 +160,11 @@ pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         return Ok(SocketAddr::from(([127, 0, 0, 1], port)));
     }
     let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    named.as_deref().unwrap_or(text).parse().map_err(|_| "write ADDRESS:PORT, such as 127.0.0.1:7443 or 0.0.0.0:7443".to_owned())
+    named
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "write ADDRESS:PORT, such as 127.0.0.1:7443 or 0.0.0.0:7443".to_owned())
 }
 
 #[cfg(test)]

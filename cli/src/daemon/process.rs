@@ -122,7 +122,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// The machine's name, as far as it is a valid name of an object.
 pub(crate) fn host_name() -> String {
     let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' }).collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' }).collect();
     let name = name.trim_matches(['-', '.']).to_owned();
     if name.is_empty() { "localhost".to_owned() } else { name }
 }

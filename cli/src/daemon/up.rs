@@ -125,14 +125,26 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     let name = args.node.name();
     let stop_controllers = CancellationToken::new();
     let identity = format!("{}:{}", process::host_name(), layout.root.display());
-    let controllers = berth_controllers::run(plane.api.client(UserInfo::controllers()), Options::new(identity, stop_controllers.clone()));
+    let controllers = berth_controllers::run(
+        plane.api.client(UserInfo::controllers()),
+        Options::new(identity, stop_controllers.clone()),
+    );
     let controllers = controllers.await.map_err(|e| failed("could not start the controllers", &e))?;
-    let identity = plane.pki.node(&name, &args.node.names(args.agent_listen)).map_err(|e| failed("could not make the agent's certificate", &e))?;
-    let tls = berth_agent::server_config(identity.certificate_pem.as_bytes(), identity.key_pem.as_bytes(), plane.pki.ca_pem().as_bytes())
-        .map_err(|e| failed("could not use the agent's certificate", &e))?;
+    let identity = plane
+        .pki
+        .node(&name, &args.node.names(args.agent_listen))
+        .map_err(|e| failed("could not make the agent's certificate", &e))?;
+    let tls = berth_agent::server_config(
+        identity.certificate_pem.as_bytes(),
+        identity.key_pem.as_bytes(),
+        plane.pki.ca_pem().as_bytes(),
+    )
+    .map_err(|e| failed("could not use the agent's certificate", &e))?;
     let config = args.node.config(&layout.root, &layout.agent(), args.agent_listen, tls)?;
     let agent = Agent::start(plane.api.client(UserInfo::node(&name)), config);
-    let agent = agent.await.map_err(|e| failed("could not start the agent", &e).hint("another port: --agent-listen 127.0.0.1:0"))?;
+    let agent = agent
+        .await
+        .map_err(|e| failed("could not start the agent", &e).hint("another port: --agent-listen 127.0.0.1:0"))?;
     controllers.wait_ready().await;
     checklist.done(&mut ctx.term, "controllers", "");
     Ok(Cluster { plane, agent, controllers, stop_controllers })
@@ -187,7 +199,11 @@ async fn tasks_running(session: &Session) -> usize {
 }
 
 fn farewell(ctx: &mut Ctx, layout: &Layout, running: usize) {
-    let dir = if layout.root == paths::default_data_dir() { String::new() } else { format!(" --data-dir {}", layout.root.display()) };
+    let dir = if layout.root == paths::default_data_dir() {
+        String::new()
+    } else {
+        format!(" --data-dir {}", layout.root.display())
+    };
     if running == 0 {
         ctx.term.say("stopped");
         return;
@@ -197,4 +213,3 @@ fn farewell(ctx: &mut Ctx, layout: &Layout, running: usize) {
     ctx.term.say(&format!("  take over again:  berth up{dir}"));
     ctx.term.say(&format!("  end everything:   berth down{dir} --purge"));
 }
-

@@ -91,7 +91,11 @@ impl Kinds {
 /// Whether somebody who typed this may mean the kind: plural, singular, kind or short name, with or without group.
 fn is_called(resource: &Resource, typed: &str) -> bool {
     let is = |name: &str| name.eq_ignore_ascii_case(typed);
-    if is(&resource.plural) || is(&resource.singular) || is(&resource.kind) || resource.short_names.iter().any(|s| is(s)) {
+    if is(&resource.plural)
+        || is(&resource.singular)
+        || is(&resource.kind)
+        || resource.short_names.iter().any(|s| is(s))
+    {
         return true;
     }
     let Some((name, rest)) = typed.split_once('.') else { return false };

@@ -98,7 +98,12 @@ pub(crate) fn read(file: &str, text: &str, problems: &mut Vec<Problem>) -> Vec<D
     let roots = match yaml::parse(text) {
         Ok(roots) => roots,
         Err(error) => {
-            problems.push(Problem { file: file.to_owned(), line: error.line, field: String::new(), message: error.message });
+            problems.push(Problem {
+                file: file.to_owned(),
+                line: error.line,
+                field: String::new(),
+                message: error.message,
+            });
             return vec![];
         }
     };

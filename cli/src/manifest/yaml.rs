@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
+use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle};
 
 use super::scalar;
 
@@ -87,8 +87,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, YamlError> {
     let mut documents = Vec::new();
     let mut reader = Reader::default();
     while let Some(event) = parser.next_event() {
-        let (event, span) =
-            event.map_err(|e| YamlError { line: e.marker().line(), message: format!("not valid YAML: {}", e.info()) })?;
+        let (event, span) = event
+            .map_err(|e| YamlError { line: e.marker().line(), message: format!("not valid YAML: {}", e.info()) })?;
         let line = span.start.line();
         if let Event::DocumentStart(..) = event {
             reader = Reader::default();
@@ -130,7 +130,11 @@ impl Reader {
             Event::MappingStart(_, anchor, _) => self.open(line, anchor, true),
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some(frame) = self.stack.pop() else { return Ok(()) };
-                let content = if frame.is_map { Content::Map(merged(frame.entries, frame.merges)?) } else { Content::List(frame.items) };
+                let content = if frame.is_map {
+                    Content::Map(merged(frame.entries, frame.merges)?)
+                } else {
+                    Content::List(frame.items)
+                };
                 self.put(Node { line: frame.line, content }, frame.anchor, 1)
             }
             Event::Alias(id) => {
@@ -252,13 +256,19 @@ mod tests {
 
     #[test]
     fn documents_are_split_and_empty_ones_dropped() {
-        assert_eq!(values("---\na: 1\n---\n# nothing\n---\nb: [x, {c: yes}]\n"), [json!({"a": 1}), json!({"b": ["x", {"c": true}]})]);
+        assert_eq!(
+            values("---\na: 1\n---\n# nothing\n---\nb: [x, {c: yes}]\n"),
+            [json!({"a": 1}), json!({"b": ["x", {"c": true}]})]
+        );
         assert_eq!(values("{\"a\": \"1\"}"), [json!({"a": "1"})]);
     }
 
     #[test]
     fn quoted_and_block_scalars_stay_text() {
-        assert_eq!(values("a: '1'\nb: \"yes\"\nc: |\n  x\n  y\nd: !!str 5\n"), [json!({"a": "1", "b": "yes", "c": "x\ny\n", "d": "5"})]);
+        assert_eq!(
+            values("a: '1'\nb: \"yes\"\nc: |\n  x\n  y\nd: !!str 5\n"),
+            [json!({"a": "1", "b": "yes", "c": "x\ny\n", "d": "5"})]
+        );
     }
 
     #[test]

@@ -20,9 +20,9 @@ impl Columns {
         let columns: Outcome<Vec<_>> = split(text)
             .into_iter()
             .map(|column| {
-                let (heading, path) = column
-                    .split_once(':')
-                    .ok_or_else(|| Failure::usage(format!("column {column:?} is not HEADING:PATH, such as NAME:.metadata.name")))?;
+                let (heading, path) = column.split_once(':').ok_or_else(|| {
+                    Failure::usage(format!("column {column:?} is not HEADING:PATH, such as NAME:.metadata.name"))
+                })?;
                 Ok((heading.to_owned(), jsonpath(path)?))
             })
             .collect();
@@ -78,10 +78,8 @@ mod tests {
     #[test]
     fn own_columns_are_aligned_and_gaps_shown() {
         let columns = Columns::parse("NAME:.metadata.name,NODE:.spec.nodeName").unwrap();
-        let objects = [
-            json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}}),
-            json!({"metadata": {"name": "longer"}}),
-        ];
+        let objects =
+            [json!({"metadata": {"name": "a"}, "spec": {"nodeName": "n1"}}), json!({"metadata": {"name": "longer"}})];
         assert_eq!(columns.render(&objects), "NAME     NODE\na        n1\nlonger   <none>\n");
     }
 

@@ -98,9 +98,8 @@ impl Grid {
 fn mood(word: &str) -> Option<Paint> {
     Some(match word {
         "Running" | "True" | "Ready" | "Succeeded" | "AllReady" | "Available" | "Complete" | "Completed" => Paint::Good,
-        "Failed" | "OOMKilled" | "CrashLoop" | "Error" | "Unschedulable" | "CommandNotFound" | "StartError" | "Lost" => {
-            Paint::Bad
-        }
+        "Failed" | "OOMKilled" | "CrashLoop" | "Error" | "Unschedulable" | "CommandNotFound" | "StartError"
+        | "Lost" => Paint::Bad,
         "Pending" | "Starting" | "Stopping" | "Unknown" | "Warning" | "Progressing" | "RollingOut" => Paint::Warn,
         _ => return None,
     })
@@ -194,11 +193,11 @@ mod tests {
 
     fn table() -> Value {
         json!({"kind": "Table",
-            "columnDefinitions": [{"name": "Name", "priority": 0}, {"name": "Ready", "priority": 0}, {"name": "Node", "priority": 1}],
-            "rows": [
-                {"cells": ["a", "True", "n1"], "object": {"metadata": {"namespace": "x", "labels": {"l": "1"}}}},
-                {"cells": ["longer-name", null, "n2"], "object": {"metadata": {"namespace": "default"}}},
-            ]})
+        "columnDefinitions": [{"name": "Name", "priority": 0}, {"name": "Ready", "priority": 0}, {"name": "Node", "priority": 1}],
+        "rows": [
+            {"cells": ["a", "True", "n1"], "object": {"metadata": {"namespace": "x", "labels": {"l": "1"}}}},
+            {"cells": ["longer-name", null, "n2"], "object": {"metadata": {"namespace": "default"}}},
+        ]})
     }
 
     fn draw(view: View, prefix: &str) -> String {

@@ -134,19 +134,34 @@ fn word(text: &str) -> String {
     }
     // JSON's escapes are YAML's, but for a few separators that YAML treats as line ends.
     let quoted = Value::String(text.to_owned()).to_string();
-    quoted.chars().map(|c| if (c as u32) > 0x7e && (c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')) { format!("\\u{:04x}", c as u32) } else { c.to_string() }).collect()
+    quoted
+        .chars()
+        .map(|c| {
+            if (c as u32) > 0x7e && (c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')) {
+                format!("\\u{:04x}", c as u32)
+            } else {
+                c.to_string()
+            }
+        })
+        .collect()
 }
 
 fn is_plain(text: &str) -> bool {
-    let safe_start = |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '(' | '$' | '+' | '<' | '^' | '~' | ';');
+    let safe_start =
+        |c: char| c.is_alphanumeric() || matches!(c, '/' | '_' | '.' | '(' | '$' | '+' | '<' | '^' | '~' | ';');
     if !text.starts_with(safe_start) || text.ends_with([' ', ':']) {
         return false;
     }
-    if text.contains(": ") || text.contains(" #") || text.chars().any(|c| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}')) {
+    if text.contains(": ")
+        || text.contains(" #")
+        || text.chars().any(|c| c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}'))
+    {
         return false;
     }
     // `1_000`, `yes`, `0644`, `~`: anything that is not read as text is quoted; dates and `1:30` are, for others' readers.
-    let looks_like_time = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || ":-TZ. ".contains(c)) && text.contains([':', '-']);
+    let looks_like_time = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || ":-TZ. ".contains(c))
+        && text.contains([':', '-']);
     matches!(scalar::resolve(text), Ok(Value::String(_))) && !looks_like_time && text != "=" && text != "<<"
 }
 
@@ -173,10 +188,66 @@ mod tests {
     #[test]
     fn everything_is_read_back_as_it_was() {
         let texts = [
-            "", " ", "yes", "no", "null", "~", "0644", "1e3", "1_000", "1:30", "2024-01-01", "a: b", "a #b", "#x", "- x",
-            "it's", "\"q\"", "a\nb", "a\nb\n", "a\n\nb\n\n", "tab\there", "\u{0}", "\u{85}", "\u{2028}", "\u{feff}x", "x:", "{a}", "[a]",
-            "*a", "&a", "!a", "%a", "@a", "`a", "|", ">", "?", "? x", "-", "--", "---", "...", "=", "<<", ".5", "+1", "0x1F", "é", "a\n b",
-            " a\nb", "a \nb", "line\n", "\n", "a\tb\n\tc", ",", "exec python3 -m http.server $PORT0", "100m", "a'b: c", "\\", "a\\nb",
+            "",
+            " ",
+            "yes",
+            "no",
+            "null",
+            "~",
+            "0644",
+            "1e3",
+            "1_000",
+            "1:30",
+            "2024-01-01",
+            "a: b",
+            "a #b",
+            "#x",
+            "- x",
+            "it's",
+            "\"q\"",
+            "a\nb",
+            "a\nb\n",
+            "a\n\nb\n\n",
+            "tab\there",
+            "\u{0}",
+            "\u{85}",
+            "\u{2028}",
+            "\u{feff}x",
+            "x:",
+            "{a}",
+            "[a]",
+            "*a",
+            "&a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "|",
+            ">",
+            "?",
+            "? x",
+            "-",
+            "--",
+            "---",
+            "...",
+            "=",
+            "<<",
+            ".5",
+            "+1",
+            "0x1F",
+            "é",
+            "a\n b",
+            " a\nb",
+            "a \nb",
+            "line\n",
+            "\n",
+            "a\tb\n\tc",
+            ",",
+            "exec python3 -m http.server $PORT0",
+            "100m",
+            "a'b: c",
+            "\\",
+            "a\\nb",
         ];
         let mut object = serde_json::Map::new();
         for (at, text) in texts.iter().enumerate() {

@@ -55,7 +55,8 @@ pub(super) fn conditions(old: &[NamespaceCondition], remains: &Remains, now: &Ti
             status: status.to_owned(),
             reason: Some(reason.to_owned()),
             message: Some(message),
-            last_transition_time: before.map_or_else(|| Some(now.clone()), |before| before.last_transition_time.clone()),
+            last_transition_time: before
+                .map_or_else(|| Some(now.clone()), |before| before.last_transition_time.clone()),
         }
     })
     .collect()

@@ -167,10 +167,9 @@ fn own<K: Kind>(seen: &Seen, created: Created<K>) -> Result<(), Error> {
 async fn delete(seen: &Seen, plan: &Plan, ctx: &Context) -> Result<(), Error> {
     let requests: Vec<_> = plan.delete.iter().map(|(place, _)| ctx.delete(&*seen.tasks[*place])).collect();
     stream::iter(requests).buffer_unordered(REQUESTS_MAX).try_collect::<()>().await?;
-    for (why, text) in [
-        (Why::Surplus, "more than asked for: stopping"),
-        (Why::Outdated, "of an older revision: stopping"),
-    ] {
+    for (why, text) in
+        [(Why::Surplus, "more than asked for: stopping"), (Why::Outdated, "of an older revision: stopping")]
+    {
         let of_why = plan.delete.iter().filter(|(_, reason)| *reason == why);
         let names: Vec<String> = of_why.filter_map(|(place, _)| seen.tasks[*place].metadata.name.clone()).collect();
         if !names.is_empty() {

@@ -106,10 +106,11 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         let (server, bare_target) = bare(&cluster, &one, 19_801)?;
         let (mut ours, mut theirs) = (vec![], vec![]);
         for _ in 0..ROUNDS {
-            theirs.push(load::run(&bare_target, CLIENTS, ROUND, |_| ("GET", "/".to_owned(), Bytes::new())).await?.per_second);
-            let get = load::run(&target, CLIENTS, ROUND, |n| {
-                ("GET", format!("{COLLECTION}/r0-{}", n % 1000), Bytes::new())
-            });
+            theirs.push(
+                load::run(&bare_target, CLIENTS, ROUND, |_| ("GET", "/".to_owned(), Bytes::new())).await?.per_second,
+            );
+            let get =
+                load::run(&target, CLIENTS, ROUND, |n| ("GET", format!("{COLLECTION}/r0-{}", n % 1000), Bytes::new()));
             ours.push(get.await?.per_second);
         }
         drop(server);
@@ -126,7 +127,9 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
         let (server, bare_target) = bare(&cluster, &many, 19_802)?;
         let (mut ours, mut theirs) = (vec![], vec![]);
         for _ in 0..ROUNDS {
-            theirs.push(load::run(&bare_target, 4, ROUND, |_| ("GET", "/".to_owned(), Bytes::new())).await?.bytes_per_second);
+            theirs.push(
+                load::run(&bare_target, 4, ROUND, |_| ("GET", "/".to_owned(), Bytes::new())).await?.bytes_per_second,
+            );
             let page = page.clone();
             let list = load::run(&target, 4, ROUND, move |_| ("GET", page.clone(), Bytes::new()));
             ours.push(list.await?.bytes_per_second);

@@ -84,12 +84,13 @@ pub(crate) fn apply_to_running(report: &mut Report) -> anyhow::Result<()> {
             let begin = Instant::now();
             connection.send("PATCH", &path, "application/apply-patch+yaml", manifest.to_string().into()).await?;
             loop {
-                let tasks = format!("/apis/berth.dev/v1/namespaces/default/tasks?labelSelector=berth.dev%2Fservice%3D{name}");
+                let tasks =
+                    format!("/apis/berth.dev/v1/namespaces/default/tasks?labelSelector=berth.dev%2Fservice%3D{name}");
                 let list: serde_json::Value =
                     serde_json::from_slice(&connection.send("GET", &tasks, "application/json", Bytes::new()).await?)?;
-                let running = list["items"].as_array().map_or(0, |items| {
-                    items.iter().filter(|task| task["status"]["phase"] == "Running").count()
-                });
+                let running = list["items"]
+                    .as_array()
+                    .map_or(0, |items| items.iter().filter(|task| task["status"]["phase"] == "Running").count());
                 if running == 3 {
                     break;
                 }

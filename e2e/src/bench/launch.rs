@@ -95,9 +95,9 @@ fn crun_bundle(scratch: &Path) -> anyhow::Result<std::path::PathBuf> {
     spec["process"]["args"] = serde_json::json!(["/bin/true"]);
     spec["root"]["readonly"] = true.into();
     let mounts = spec["mounts"].as_array_mut().context("crun spec without mounts")?;
-    mounts.extend(NODE_FILES.map(|path| {
-        serde_json::json!({"destination": path, "source": path, "type": "bind", "options": ["rbind", "ro"]})
-    }));
+    mounts.extend(NODE_FILES.map(
+        |path| serde_json::json!({"destination": path, "source": path, "type": "bind", "options": ["rbind", "ro"]}),
+    ));
     let namespaces = spec["linux"]["namespaces"].as_array_mut().context("crun spec without namespaces")?;
     namespaces.retain(|namespace| namespace["type"] != "network");
     spec["linux"]["resources"]["memory"] = serde_json::json!({"limit": 64 << 20});

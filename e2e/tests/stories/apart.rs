@@ -21,7 +21,8 @@ fn the_three_parts_run_apart_over_tls() {
     let cluster = Cluster::prepare();
     let data = cluster.data_dir().display().to_string();
     let run = cluster.run_dir().display().to_string();
-    let apiserver = spawn(&cluster, "apiserver", &["apiserver", "--data-dir", &data, "--listen", &cluster.api_address()]);
+    let apiserver =
+        spawn(&cluster, "apiserver", &["apiserver", "--data-dir", &data, "--listen", &cluster.api_address()]);
     until("the API to answer", || {
         let version = cluster.berth(&["get", "namespaces"]);
         if version.code == 0 { Ok(()) } else { Err(version.to_string()) }
@@ -36,8 +37,19 @@ fn the_three_parts_run_apart_over_tls() {
         &cluster,
         "agent",
         &[
-            "agent", "--certs", &certs, "--node-name", "node-1", "--data-dir", &node_dir, "--run-dir", &run, "--listen",
-            &cluster.agent_address(), "--ports", &cluster.task_ports(),
+            "agent",
+            "--certs",
+            &certs,
+            "--node-name",
+            "node-1",
+            "--data-dir",
+            &node_dir,
+            "--run-dir",
+            &run,
+            "--listen",
+            &cluster.agent_address(),
+            "--ports",
+            &cluster.task_ports(),
         ],
     );
     let mut parts = Parts { apiserver, controllers, agent };

@@ -15,9 +15,20 @@ fn send(cluster: &Cluster, method: &str, path: &str, content_type: &str, body: &
         .command(
             "curl".as_ref(),
             &[
-                "-sk", "-X", method, "-H", &format!("Authorization: Bearer {}", token.trim_matches('"')), "-H",
-                &format!("Content-Type: {content_type}"), "-H", "Expect:", "--data-binary",
-                &format!("@{}", file.display()), "-w", "\n%{http_code}", &url,
+                "-sk",
+                "-X",
+                method,
+                "-H",
+                &format!("Authorization: Bearer {}", token.trim_matches('"')),
+                "-H",
+                &format!("Content-Type: {content_type}"),
+                "-H",
+                "Expect:",
+                "--data-binary",
+                &format!("@{}", file.display()),
+                "-w",
+                "\n%{http_code}",
+                &url,
             ],
         )
         .stderr(Stdio::null())
@@ -53,7 +64,9 @@ fn every_kind_of_nonsense_is_refused_with_the_right_code() {
         text
     };
     let named = |name: &str| {
-        format!(r#"{{"apiVersion":"berth.dev/v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":{{{template}}}}}"#)
+        format!(
+            r#"{{"apiVersion":"berth.dev/v1","kind":"Service","metadata":{{"name":"{name}"}},"spec":{{{template}}}}}"#
+        )
     };
     let cases: Vec<Case> = vec![
         ("ten MiB", services, json, vec![b' '; 10 << 20], &[413]),
@@ -66,8 +79,20 @@ fn every_kind_of_nonsense_is_refused_with_the_right_code() {
         ("an array", services, json, b"[]".to_vec(), &[400]),
         ("another kind", services, json, ok.replace("\"Service\"", "\"Gadget\"").into_bytes(), &[400, 422]),
         ("a content type that nobody speaks", services, "text/plain", ok.clone().into_bytes(), &[415]),
-        ("replicas of the wrong type", services, json, ok.replace("\"replicas\":0", "\"replicas\":\"x\"").replace("base", "b2").into_bytes(), &[422]),
-        ("an absent namespace", "/apis/berth.dev/v1/namespaces/nowhere/services", json, ok.clone().into_bytes(), &[404]),
+        (
+            "replicas of the wrong type",
+            services,
+            json,
+            ok.replace("\"replicas\":0", "\"replicas\":\"x\"").replace("base", "b2").into_bytes(),
+            &[422],
+        ),
+        (
+            "an absent namespace",
+            "/apis/berth.dev/v1/namespaces/nowhere/services",
+            json,
+            ok.clone().into_bytes(),
+            &[404],
+        ),
         ("an unknown group", "/apis/nobody.example.com/v1/things", json, ok.clone().into_bytes(), &[404]),
     ];
     for (what, path, content_type, body, codes) in cases {
@@ -76,16 +101,30 @@ fn every_kind_of_nonsense_is_refused_with_the_right_code() {
     }
 
     let strict = format!("{services}?fieldValidation=Strict");
-    let (code, answer) = send(&cluster, "POST", &strict, json, ok.replace("\"replicas\":0", "\"replcas\":0").replace("base", "b3").as_bytes());
+    let (code, answer) = send(
+        &cluster,
+        "POST",
+        &strict,
+        json,
+        ok.replace("\"replicas\":0", "\"replcas\":0").replace("base", "b3").as_bytes(),
+    );
     assert!(code == 400 && answer.contains("unknown field") && answer.contains("spec.replcas"), "{code} {answer}");
 
     let object = format!("{services}/base");
     let merge = "application/merge-patch+json";
-    let (code, answer) = send(&cluster, "PATCH", &object, merge, br#"{"metadata":{"resourceVersion":"1"},"spec":{"replicas":1}}"#);
+    let (code, answer) =
+        send(&cluster, "PATCH", &object, merge, br#"{"metadata":{"resourceVersion":"1"},"spec":{"replicas":1}}"#);
     assert!(code == 409 && answer.contains("Conflict"), "{code} {answer}");
-    let (code, _) = send(&cluster, "PATCH", &object, "application/json-patch+json", br#"[{"op":"remove","path":"/spec/none"}]"#);
+    let (code, _) =
+        send(&cluster, "PATCH", &object, "application/json-patch+json", br#"[{"op":"remove","path":"/spec/none"}]"#);
     assert_eq!(code, 422);
-    for query in ["labelSelector=a%20b", "labelSelector=a,,b", "fieldSelector=spec.nothing=1", "limit=abc", "resourceVersion=abc"] {
+    for query in [
+        "labelSelector=a%20b",
+        "labelSelector=a,,b",
+        "fieldSelector=spec.nothing=1",
+        "limit=abc",
+        "resourceVersion=abc",
+    ] {
         let (code, answer) = send(&cluster, "GET", &format!("{services}?{query}"), json, b"");
         assert!(code == 400, "{query}: {code} {answer}");
     }

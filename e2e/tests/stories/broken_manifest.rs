@@ -33,7 +33,11 @@ fn every_error_is_told_with_path_line_and_what_is_allowed() {
     std::fs::write(&file, BROKEN).unwrap();
     let run = cluster.berth(&["apply", "-f", &file.display().to_string()]).code(1);
     let line_with = |text: &str| {
-        run.err.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("no line about {text}\n{run}")).to_owned()
+        run.err
+            .lines()
+            .find(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("no line about {text}\n{run}"))
+            .to_owned()
     };
     let misspelt = line_with("spec.replcas");
     assert!(misspelt.contains("broken.yaml:11") && misspelt.contains("did you mean"), "{misspelt}");
@@ -41,7 +45,10 @@ fn every_error_is_told_with_path_line_and_what_is_allowed() {
     let wrong_type = line_with("spec.replicas");
     assert!(wrong_type.contains("broken.yaml:12") && wrong_type.contains("integer"), "{wrong_type}");
     let not_allowed = line_with("spec.update.strategy");
-    assert!(not_allowed.contains(":14") && not_allowed.contains("Rolling") && not_allowed.contains("Recreate"), "{not_allowed}");
+    assert!(
+        not_allowed.contains(":14") && not_allowed.contains("Rolling") && not_allowed.contains("Recreate"),
+        "{not_allowed}"
+    );
     assert!(line_with("spec.template.spec.containers[0].name").contains(":18"));
     assert!(line_with("spec.template.spec.containers[0].ports[0].containerPort").contains("65535"));
 
@@ -53,12 +60,13 @@ fn every_error_is_told_with_path_line_and_what_is_allowed() {
 #[test]
 fn an_unknown_kind_and_a_file_that_is_not_yaml_are_told_with_their_line() {
     let cluster = Cluster::up();
-    let run = cluster.berth_stdin(
-        &["apply", "-f", "-"],
-        "apiVersion: berth.dev/v1\nkind: Servce\nmetadata: {name: x}\n",
-    );
+    let run =
+        cluster.berth_stdin(&["apply", "-f", "-"], "apiVersion: berth.dev/v1\nkind: Servce\nmetadata: {name: x}\n");
     run.code(1).complains("Servce").complains("Service");
     let run = cluster.berth_stdin(&["apply", "-f", "-"], "apiVersion: v1\nkind: [unclosed\n");
-    assert!(run.clone().code(1).err.contains(":2") || run.err.contains("line 2") || run.err.contains("line 3"), "{run}");
+    assert!(
+        run.clone().code(1).err.contains(":2") || run.err.contains("line 2") || run.err.contains("line 3"),
+        "{run}"
+    );
     cluster.purge();
 }

@@ -91,8 +91,7 @@ fn following_a_log_goes_on_over_a_restart_of_berth() {
         let now = last(logs.lines());
         if now > at_restart + 20 { Ok(()) } else { Err(format!("{at_restart} then {now}")) }
     });
-    let numbers: Vec<u64> =
-        logs.lines().iter().filter_map(|l| l.rsplit_once(' ')?.1.parse().ok()).collect();
+    let numbers: Vec<u64> = logs.lines().iter().filter_map(|l| l.rsplit_once(' ')?.1.parse().ok()).collect();
     let gapless = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
     assert!(gapless, "gap or repeat in {numbers:?}");
     cluster.purge();

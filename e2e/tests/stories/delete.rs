@@ -21,12 +21,16 @@ fn deleting_terminates_politely_then_kills_after_the_grace_period() {
 
     let start = Instant::now();
     cluster.berth(&["delete", "service", "polite"]).ok();
-    until("the polite one to be gone", || if alive(pid(&polite)) { Err("alive") } else { Ok(()) }.map_err(str::to_owned));
+    until("the polite one to be gone", || {
+        if alive(pid(&polite)) { Err("alive") } else { Ok(()) }.map_err(str::to_owned)
+    });
     assert!(start.elapsed() < Duration::from_secs(15), "SIGTERM was enough, no need to wait for the grace period");
 
     let start = Instant::now();
     cluster.berth(&["delete", "service", "stubborn"]).ok();
-    until("the stubborn one to be gone", || if alive(pid(&stubborn)) { Err("alive") } else { Ok(()) }.map_err(str::to_owned));
+    until("the stubborn one to be gone", || {
+        if alive(pid(&stubborn)) { Err("alive") } else { Ok(()) }.map_err(str::to_owned)
+    });
     assert!(start.elapsed() >= Duration::from_millis(1500), "it had two seconds of grace");
     until("no task to be left", || {
         let tasks = cluster.berth(&["get", "tasks", "-o", "name"]).ok();

@@ -14,7 +14,11 @@ fn every_example_does_what_its_first_line_says() {
 
     until("the job to have run once", || {
         let job = cluster.get("job", "count");
-        if job["status"]["succeeded"] == 1 && condition(&job, "Complete") == Some("True") { Ok(()) } else { Err(job["status"].to_string()) }
+        if job["status"]["succeeded"] == 1 && condition(&job, "Complete") == Some("True") {
+            Ok(())
+        } else {
+            Err(job["status"].to_string())
+        }
     });
     let runs = items(&cluster.berth(&["get", "jobruns", "-l", "berth.dev/job=count", "-o", "json"]).ok().json());
     assert_eq!(runs.len(), 1);

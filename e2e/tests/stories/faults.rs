@@ -9,7 +9,13 @@ use berth_e2e::{Cluster, Run, berth_bin, until};
 /// Runs `berth up` that should end by itself.
 fn up_fails(cluster: &Cluster) -> String {
     let arguments = cluster.up_arguments();
-    let child = Command::new(berth_bin()).args(&arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = Command::new(berth_bin())
+        .args(&arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let pid = child.id();
     // A berth that starts after all would run for ever: the watchdog ends it, and the test fails on the exit code.
     let watchdog = std::thread::spawn(move || {
@@ -68,7 +74,8 @@ fn a_full_disk_refuses_writes_clearly_and_loses_nothing() {
     let mut refusal: Option<Run> = None;
     for index in 0..400 {
         let name = format!("fill-{index}");
-        let manifest = format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: {filler}}}}}");
+        let manifest =
+            format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{a: {filler}}}}}");
         let run = cluster.berth_stdin(&["create", "-f", "-"], &manifest);
         if run.code == 0 {
             acknowledged.push(name);
@@ -86,7 +93,10 @@ fn a_full_disk_refuses_writes_clearly_and_loses_nothing() {
     cluster.start();
     let names = cluster.berth(&["get", "configmaps", "-o", "name"]).ok();
     for name in &acknowledged {
-        assert!(names.out.lines().any(|line| line.ends_with(&format!("/{name}"))), "{name} was acknowledged and is lost");
+        assert!(
+            names.out.lines().any(|line| line.ends_with(&format!("/{name}"))),
+            "{name} was acknowledged and is lost"
+        );
     }
     cluster.purge();
 }

@@ -18,9 +18,7 @@ fn a_killed_process_is_replaced_and_why_tells_it() {
     kill(pid, Signal::KILL);
     let replacement = until("a replacement that runs", || {
         let live = cluster.live_tasks("berth.dev/service=hello");
-        let fresh = live.iter().find(|t| {
-            phase(t) == "Running" && tasks.iter().all(|old| name_of(old) != name_of(t))
-        });
+        let fresh = live.iter().find(|t| phase(t) == "Running" && tasks.iter().all(|old| name_of(old) != name_of(t)));
         fresh.map(|t| name_of(t).to_owned()).ok_or_else(|| format!("{live:#?}"))
     });
     let took = killed.elapsed();

@@ -38,9 +38,7 @@ fn hello_runs_and_every_command_of_the_readme_works() {
     cluster.berth(&["describe", "service", "hello"]).ok().says("Conditions").says("Events").says("hello-");
     cluster.berth(&["get", "service/hello", "-o", "yaml"]).ok().says("kind: Service").says("readyReplicas: 3");
     cluster.berth(&["get", "service", "hello", "-o", "name"]).ok().says("service.berth.dev/hello");
-    let ports = cluster
-        .berth(&["get", "tasks", "-o", "jsonpath={.items[*].spec.allocatedPorts[0].port}"])
-        .ok();
+    let ports = cluster.berth(&["get", "tasks", "-o", "jsonpath={.items[*].spec.allocatedPorts[0].port}"]).ok();
     let ports: Vec<u64> = ports.out.split_whitespace().map(|port| port.parse().unwrap()).collect();
     assert_eq!(ports.len(), 3);
     for port in &ports {
@@ -66,7 +64,12 @@ fn hello_runs_and_every_command_of_the_readme_works() {
     cluster.berth(&["scale", "service/hello", "--replicas=2"]).ok();
     cluster.wait_service("hello", 2);
 
-    cluster.berth(&["explain", "service.spec.template"]).ok().says("KIND").says("spec").says("What each task is made from");
+    cluster
+        .berth(&["explain", "service.spec.template"])
+        .ok()
+        .says("KIND")
+        .says("spec")
+        .says("What each task is made from");
     cluster.berth(&["explain", "services.spec.update.maxSurge"]).ok().says("above");
     cluster.purge();
 }
@@ -102,7 +105,11 @@ fn labels_annotations_cordon_and_events_work() {
     cluster.berth(&["scale", "service", "hello", "--replicas", "4"]).ok();
     until("the fourth to be refused a cordoned node", || {
         let why = cluster.berth(&["why", "service", "hello"]);
-        if why.out.to_lowercase().contains("cordon") || why.out.contains("unschedulable") { Ok(()) } else { Err(why.to_string()) }
+        if why.out.to_lowercase().contains("cordon") || why.out.contains("unschedulable") {
+            Ok(())
+        } else {
+            Err(why.to_string())
+        }
     });
     cluster.berth(&["uncordon", node]).ok();
     cluster.wait_service("hello", 4);

@@ -74,11 +74,8 @@ fn a_bad_update_never_takes_the_good_tasks_down() {
         let status = cluster.get("service", "hello")["status"].clone();
         if status["backoffs"][0]["failures"].as_i64() >= Some(2) { Ok(()) } else { Err(status.to_string()) }
     });
-    let ready = cluster
-        .live_tasks("berth.dev/service=hello")
-        .iter()
-        .filter(|t| condition(t, "Ready") == Some("True"))
-        .count();
+    let ready =
+        cluster.live_tasks("berth.dev/service=hello").iter().filter(|t| condition(t, "Ready") == Some("True")).count();
     assert_eq!(ready, before.len());
     cluster.berth(&["rollout", "undo", "service", "hello"]).ok();
     cluster.wait_service("hello", 3);

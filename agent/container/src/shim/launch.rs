@@ -59,14 +59,15 @@ pub(super) fn run(
         limits.pids_limit = limits.pids_limit.map(|max| max.saturating_add(1));
     }
     let groups = Groups::create(&machine.layout, &spec.id, &limits);
-    let outcome = groups.and_then(|groups| match start(machine, dir, &spec, &groups, started_unix_nanos, control, ready) {
-        Ok(started) => Ok((started, groups)),
-        Err(failure) => {
-            reap_all(&groups);
-            groups.kill_and_remove();
-            Err(failure)
-        }
-    });
+    let outcome =
+        groups.and_then(|groups| match start(machine, dir, &spec, &groups, started_unix_nanos, control, ready) {
+            Ok(started) => Ok((started, groups)),
+            Err(failure) => {
+                reap_all(&groups);
+                groups.kill_and_remove();
+                Err(failure)
+            }
+        });
     // The helper waits for it to be closed.
     drop(starting);
     let mut record = ExitRecord { proto: PROTO, started_unix_nanos, ..ExitRecord::default() };

@@ -171,7 +171,8 @@ pub(super) fn map_own_user(outside: (u32, u32), inside: (u32, u32)) -> io::Resul
 
 fn plan(spec: &ContainerSpec) -> Result<Vec<Planned>, LaunchFailure> {
     let bind = |source: &Path, below: Option<&Path>, target: &Path, read_only: bool| {
-        let tree = files::clone_below(source, below).map_err(|e| failed("open the volume's source", source, e.into()))?;
+        let tree =
+            files::clone_below(source, below).map_err(|e| failed("open the volume's source", source, e.into()))?;
         let read_only = if read_only { MOUNT_RDONLY } else { 0 };
         set(&tree, MOUNT_NODEV | MOUNT_NOSUID | read_only, source)?;
         let stat = rustix::fs::fstat(&tree).map_err(|e| failed("look at the volume's source", source, e.into()))?;

@@ -65,7 +65,8 @@ fn limitations(features: &Features, layout: &Layout) -> Vec<String> {
         let lacking = |controller: &&str| !features.controllers.iter().any(|c| c == controller);
         let lacking: Vec<&str> = ["cpu", "memory", "pids"].into_iter().filter(lacking).collect();
         if let Some((last, others)) = lacking.split_last() {
-            let names = if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
+            let names =
+                if others.is_empty() { (*last).to_owned() } else { format!("{} and {last}", others.join(", ")) };
             say(&format!("no cgroup for {names} can be made{why}: limits of {names} are not enforced"));
         }
     }

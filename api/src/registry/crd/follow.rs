@@ -55,8 +55,7 @@ impl Follower {
         for entry in snapshot.iter() {
             self.settle(entry.name(), Some(&entry.kv().value), entry.kv().mod_revision).await;
         }
-        let gone: Vec<String> =
-            self.served.keys().filter(|name| snapshot.get("", name).is_none()).cloned().collect();
+        let gone: Vec<String> = self.served.keys().filter(|name| snapshot.get("", name).is_none()).cloned().collect();
         for name in gone {
             self.settle(&name, None, 0).await;
         }
@@ -163,7 +162,8 @@ impl Follower {
         let group = crd["spec"]["group"].as_str().unwrap_or_default();
         let plural = names["plural"].as_str().unwrap_or_default();
         let rows: Arc<Rows> = self.inner.registry.snapshot();
-        let mine = |row: &Resource| self.served.get(name).is_some_and(|s| s.group == row.group && s.plural == row.plural);
+        let mine =
+            |row: &Resource| self.served.get(name).is_some_and(|s| s.group == row.group && s.plural == row.plural);
         for row in rows.ordered.iter().filter(|row| row.group == group && !mine(row)) {
             let is = |field: &str, taken: &str| names[field] == taken;
             let found = if row.plural == plural {

@@ -94,7 +94,11 @@ pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
     if strategy != "None" {
         // Accepted and ignored, it would serve objects in a version that they are not in.
         let field = "spec.conversion.strategy";
-        errors.push(FieldError::invalid(field, &json!(strategy), "only None is supported: versions differ in apiVersion alone"));
+        errors.push(FieldError::invalid(
+            field,
+            &json!(strategy),
+            "only None is supported: versions differ in apiVersion alone",
+        ));
     }
     validate_versions(spec, errors);
     if let Some(old) = old {
@@ -116,7 +120,8 @@ pub(crate) fn warnings(object: &Value, out: &mut Vec<String>) {
 fn has_rules(schema: &Value) -> bool {
     match schema {
         Value::Object(map) => map.iter().any(|(name, value)| {
-            name == "x-kubernetes-validations" && value.as_array().is_some_and(|rules| !rules.is_empty()) || has_rules(value)
+            name == "x-kubernetes-validations" && value.as_array().is_some_and(|rules| !rules.is_empty())
+                || has_rules(value)
         }),
         Value::Array(items) => items.iter().any(has_rules),
         _ => false,
@@ -169,7 +174,11 @@ fn validate_versions(spec: &Value, errors: &mut Vec<FieldError>) {
                 let path = scale[name].as_str().unwrap_or_default();
                 if !path.starts_with(root) || path.contains('[') {
                     let message = format!("should be a json path under {root}, without arrays");
-                    errors.push(FieldError::invalid(format!("{field}.subresources.scale.{name}"), &scale[name], &message));
+                    errors.push(FieldError::invalid(
+                        format!("{field}.subresources.scale.{name}"),
+                        &scale[name],
+                        &message,
+                    ));
                 }
             }
         }

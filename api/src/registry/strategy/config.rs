@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 /// selectors and logs.
 pub(crate) fn carries_secret(patch: &Value) -> bool {
     let text = |operation: &Value, field: &str| operation[field].as_str().unwrap_or_default().to_owned();
-    let in_data = |pointer: &str| matches!(pointer.trim_start_matches('/').split('/').next(), Some("data" | "stringData"));
+    let in_data =
+        |pointer: &str| matches!(pointer.trim_start_matches('/').split('/').next(), Some("data" | "stringData"));
     patch.as_array().into_iter().flatten().any(|operation| {
         matches!(text(operation, "op").as_str(), "move" | "copy")
             && (in_data(&text(operation, "from")) || text(operation, "from").trim_matches('/').is_empty())
@@ -26,7 +27,8 @@ pub(super) fn prepare_secret(object: &mut Value) {
         root.insert("type".into(), json!("Opaque"));
     }
     // Of a wrong type it stays, and is blamed by the schema: dropping it would lose what was to be kept.
-    let is_texts = |texts: &Value| texts.as_object().is_some_and(|texts| texts.values().all(|v| v.is_string() || v.is_null()));
+    let is_texts =
+        |texts: &Value| texts.as_object().is_some_and(|texts| texts.values().all(|v| v.is_string() || v.is_null()));
     if root.get("stringData").is_none_or(|texts| !texts.is_null() && !is_texts(texts)) {
         return;
     }
@@ -97,7 +99,9 @@ pub(super) fn validate_config_map(new: &Value, old: Option<&Value>, errors: &mut
         }
         match STANDARD.decode(value.as_str().unwrap_or_default()) {
             Ok(decoded) => bytes += decoded.len(),
-            Err(error) => errors.push(FieldError::invalid(field, &json!("<not shown>"), &format!("must be base64: {error}"))),
+            Err(error) => {
+                errors.push(FieldError::invalid(field, &json!("<not shown>"), &format!("must be base64: {error}")))
+            }
         }
     }
     if bytes > DATA_BYTES_MAX {

@@ -111,9 +111,7 @@ static DEFINITION: Strategy = Strategy {
 };
 
 static ROLE: Strategy = Strategy {
-    forbids_delete: |name| {
-        (name == berth_types::names::DEFAULT_ROLE).then_some("the default role may not be deleted")
-    },
+    forbids_delete: |name| (name == berth_types::names::DEFAULT_ROLE).then_some("the default role may not be deleted"),
     ..CUSTOM
 };
 

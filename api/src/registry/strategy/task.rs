@@ -62,7 +62,8 @@ mod tests {
     #[test]
     fn a_task_is_placed_once_and_never_changed() {
         let plain = json!({"containers": [{"name": "a", "shell": "true"}]});
-        let placed = json!({"containers": [{"name": "a", "shell": "true"}], "nodeName": "n1", "allocatedPorts": [{"port": 1}]});
+        let placed =
+            json!({"containers": [{"name": "a", "shell": "true"}], "nodeName": "n1", "allocatedPorts": [{"port": 1}]});
         assert_eq!(fields(plain.clone(), placed.clone()), Vec::<String>::new());
         assert_eq!(fields(placed.clone(), plain.clone()), ["spec.nodeName", "spec.allocatedPorts"]);
         assert_eq!(fields(plain, json!({"containers": [{"name": "a", "shell": "false"}]})), ["spec.containers"]);

@@ -193,14 +193,22 @@ fn check_probe(probe: &Value, field: &str, port_names: &HashSet<&str>, errors: &
                 errors.push(FieldError::invalid(field, port, "must be between 1 and 65535, inclusive"));
             }
             Value::String(name) if !port_names.contains(name.as_str()) && name.parse::<u16>().is_err() => {
-                errors.push(FieldError::invalid(field, port, "must be a number, or the name of one of the container's ports"));
+                errors.push(FieldError::invalid(
+                    field,
+                    port,
+                    "must be a number, or the name of one of the container's ports",
+                ));
             }
             _ => {}
         }
     }
     for name in ["periodSeconds", "timeoutSeconds", "successThreshold", "failureThreshold"] {
         if probe[name].as_i64().is_some_and(|n| n < 0) {
-            errors.push(FieldError::invalid(format!("{field}.{name}"), &probe[name], "must be greater than or equal to 0"));
+            errors.push(FieldError::invalid(
+                format!("{field}.{name}"),
+                &probe[name],
+                "must be greater than or equal to 0",
+            ));
         }
     }
 }
@@ -257,7 +265,10 @@ pub(super) fn warnings(object: &Value, path: &str, out: &mut Vec<String>) {
 }
 
 fn is_set(value: &Value) -> bool {
-    !matches!(value, Value::Null | Value::Bool(false)) && *value != json!("") && *value != json!([]) && *value != json!({})
+    !matches!(value, Value::Null | Value::Bool(false))
+        && *value != json!("")
+        && *value != json!([])
+        && *value != json!({})
 }
 
 #[cfg(test)]
@@ -322,7 +333,11 @@ mod tests {
     #[test]
     fn what_has_no_effect_is_told() {
         let mut out = Vec::new();
-        warnings(&json!({"spec": {"dnsPolicy": "Default", "containers": [{"name": "a", "tty": true}]}}), "spec", &mut out);
+        warnings(
+            &json!({"spec": {"dnsPolicy": "Default", "containers": [{"name": "a", "tty": true}]}}),
+            "spec",
+            &mut out,
+        );
         assert_eq!(out, ["spec.dnsPolicy: has no effect yet", "spec.containers[0].tty: has no effect yet"]);
     }
 }

@@ -104,7 +104,9 @@ impl Chunks {
             let rest = &chunk[start..];
             match (rest.first(), rest.last()) {
                 (Some(first), Some(last)) if is_in(first) && is_in(last) => count += rest.len(),
-                (Some(first), _) if is_in(first) => return count + rest.iter().take_while(|entry| is_in(entry)).count(),
+                (Some(first), _) if is_in(first) => {
+                    return count + rest.iter().take_while(|entry| is_in(entry)).count();
+                }
                 (Some(_), _) => return count,
                 // Behind the last entry of the chunk that the key is in.
                 (None, _) => debug_assert!(index == first, "only the first chunk may end before the key"),

@@ -20,7 +20,12 @@ pub(crate) struct Checked {
 ///
 /// # Errors
 /// When the server cannot be reached or does not let us in.
-pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, problems: &mut Vec<Problem>) -> Outcome<Checked> {
+pub(crate) async fn all(
+    session: &Session,
+    items: &mut [Item],
+    manager: &str,
+    problems: &mut Vec<Problem>,
+) -> Outcome<Checked> {
     let new_namespaces: Vec<String> =
         items.iter().filter(|i| i.resource.kind == "Namespace").map(|i| i.document.name().to_owned()).collect();
     let answers = shared::parallel(items.iter(), |item| ask(session, item, manager)).await;
@@ -46,7 +51,9 @@ pub(crate) async fn all(session: &Session, items: &mut [Item], manager: &str, pr
                 checked.replies.push(Some(object));
             }
             // It lives in a namespace that the same files make.
-            Err(error) if error.is_not_found() && new_namespaces.contains(&item.namespace) => checked.replies.push(None),
+            Err(error) if error.is_not_found() && new_namespaces.contains(&item.namespace) => {
+                checked.replies.push(None)
+            }
             Err(error) if matches!(error.code(), 0 | 401 | 403) || error.is_transient() && error.code() != 500 => {
                 return Err(error.into());
             }

@@ -94,7 +94,13 @@ enum Source {
 ///
 /// # Errors
 /// With code 5 when the time is over, 130 on Ctrl-C, 1 when an object has failed for good.
-pub(crate) async fn until_done(ctx: &mut Ctx, session: &Session, goals: Vec<Goal>, started: Instant, timeout: Duration) -> Outcome {
+pub(crate) async fn until_done(
+    ctx: &mut Ctx,
+    session: &Session,
+    goals: Vec<Goal>,
+    started: Instant,
+    timeout: Duration,
+) -> Outcome {
     let mut open: Vec<Goal> = goals.into_iter().filter(|g| g.waits).collect();
     if open.is_empty() {
         return Ok(exit::OK);
@@ -217,9 +223,11 @@ impl Seen {
 
     fn tasks_of<'a>(&'a self, goal: &'a Goal) -> impl Iterator<Item = &'a Value> {
         let label = goal.label();
-        self.tasks.iter().filter(move |((namespace, _), _)| *namespace == goal.namespace).map(|(_, task)| task).filter(
-            move |task| label.is_some_and(|label| task["metadata"]["labels"][label] == goal.name.as_str()),
-        )
+        self.tasks
+            .iter()
+            .filter(move |((namespace, _), _)| *namespace == goal.namespace)
+            .map(|(_, task)| task)
+            .filter(move |task| label.is_some_and(|label| task["metadata"]["labels"][label] == goal.name.as_str()))
     }
 }
 

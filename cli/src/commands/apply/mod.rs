@@ -71,7 +71,13 @@ impl Item {
     }
 
     /// Sends the apply; with `dry_run` nothing is stored.
-    pub(crate) async fn send(&self, session: &Session, manager: &str, dry_run: bool, force: bool) -> Result<Reply, ClientError> {
+    pub(crate) async fn send(
+        &self,
+        session: &Session,
+        manager: &str,
+        dry_run: bool,
+        force: bool,
+    ) -> Result<Reply, ClientError> {
         let mut parameters = vec![("fieldManager", manager), ("fieldValidation", "Warn")];
         if dry_run {
             parameters.push(("dryRun", "All"));
@@ -110,7 +116,12 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let mut problems = Vec::new();
     for document in documents {
         if document.name().is_empty() {
-            problems.push(document.problem("metadata.generateName", "apply needs metadata.name; use berth create for generated names"));
+            problems.push(
+                document.problem(
+                    "metadata.generateName",
+                    "apply needs metadata.name; use berth create for generated names",
+                ),
+            );
             continue;
         }
         match ctx.kinds.of_manifest(&session, document.api_version(), document.kind()).await {
@@ -172,14 +183,23 @@ async fn item(document: Document, resource: Resource, ctx: &mut Ctx, args: &Args
     Ok(Item { document, resource, namespace, before: None, force: args.force_conflicts })
 }
 
-async fn store(ctx: &mut Ctx, session: &Session, args: &Args, format: &Format, items: &[Item], goals: &mut Vec<follow::Goal>) -> Outcome {
+async fn store(
+    ctx: &mut Ctx,
+    session: &Session,
+    args: &Args,
+    format: &Format,
+    items: &[Item],
+    goals: &mut Vec<follow::Goal>,
+) -> Outcome {
     let mut code = exit::OK;
     // Namespaces and kinds must be there before what lives in them: one rank after the other.
     let mut ranks: Vec<u8> = items.iter().map(|i| rank(&i.resource)).collect();
     ranks.dedup();
     for wanted in ranks {
         let group = items.iter().filter(|i| rank(&i.resource) == wanted);
-        let replies = shared::parallel(group, |i| async move { (i, i.send(session, &args.field_manager, false, i.force).await) }).await;
+        let replies =
+            shared::parallel(group, |i| async move { (i, i.send(session, &args.field_manager, false, i.force).await) })
+                .await;
         for (item, reply) in replies {
             match reply {
                 Ok(reply) => {

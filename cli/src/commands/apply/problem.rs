@@ -13,10 +13,12 @@ pub(crate) fn of(document: &Document, error: &ClientError) -> Vec<Problem> {
     let Some(status) = error.status() else { return vec![document.problem("", error.to_string())] };
     if let Some(details) = status.details.as_ref().filter(|d| status.code == 404 && d.kind == "namespaces") {
         let name = &details.name;
-        let message = format!("there is no namespace {name:?}; add a Namespace object to the manifests, or choose another one");
+        let message =
+            format!("there is no namespace {name:?}; add a Namespace object to the manifests, or choose another one");
         return vec![document.problem("metadata.namespace", message)];
     }
-    let undeclared: Vec<Problem> = status.message.split(", ").filter_map(|part| unknown_field(document, part)).collect();
+    let undeclared: Vec<Problem> =
+        status.message.split(", ").filter_map(|part| unknown_field(document, part)).collect();
     if !undeclared.is_empty() {
         return undeclared;
     }
@@ -25,7 +27,8 @@ pub(crate) fn of(document: &Document, error: &ClientError) -> Vec<Problem> {
     problems.extend(causes.iter().map(|cause| {
         if cause.reason == "FieldManagerConflict" {
             let manager = manager(&cause.message).unwrap_or("somebody else");
-            return document.problem(&cause.field, format!("is managed by {manager:?}; --force-conflicts takes it over"));
+            return document
+                .problem(&cause.field, format!("is managed by {manager:?}; --force-conflicts takes it over"));
         }
         document.problem(&cause.field, tidy(&cause.field, &cause.message))
     }));
@@ -94,7 +97,8 @@ mod tests {
     use super::*;
     use berth_client::{Cause, StatusDetails};
 
-    const TEXT: &str = "apiVersion: berth.dev/v1\nkind: Service\nmetadata:\n  name: hello\nspec:\n  replcas: 3\n  replicas: x\n";
+    const TEXT: &str =
+        "apiVersion: berth.dev/v1\nkind: Service\nmetadata:\n  name: hello\nspec:\n  replcas: 3\n  replicas: x\n";
 
     fn document() -> Document {
         crate::manifest::read("hello.yaml", TEXT, &mut vec![]).remove(0)
@@ -103,7 +107,11 @@ mod tests {
     fn refusal(message: &str, causes: &[(&str, &str, &str)]) -> ClientError {
         let causes = causes
             .iter()
-            .map(|(reason, field, message)| Cause { reason: (*reason).into(), field: (*field).into(), message: (*message).into() })
+            .map(|(reason, field, message)| Cause {
+                reason: (*reason).into(),
+                field: (*field).into(),
+                message: (*message).into(),
+            })
             .collect();
         let details = Some(StatusDetails { causes, ..StatusDetails::default() });
         ClientError::Status(Box::new(Status { message: message.into(), code: 422, details, ..Status::default() }))
@@ -129,17 +137,31 @@ mod tests {
     fn each_cause_is_a_problem() {
         let error = refusal(
             "Service is invalid",
-            &[("FieldValueInvalid", "spec.replicas", "Invalid value: \"x\": must be an integer"), ("FieldValueRequired", "spec.template", "Required value"), ("", "<nil>", "more")],
+            &[
+                ("FieldValueInvalid", "spec.replicas", "Invalid value: \"x\": must be an integer"),
+                ("FieldValueRequired", "spec.template", "Required value"),
+                ("", "<nil>", "more"),
+            ],
         );
         assert_eq!(
             told(&error),
-            ["hello.yaml:7: spec.replicas: Invalid value: \"x\": must be an integer", "hello.yaml:5: spec.template: Required value"]
+            [
+                "hello.yaml:7: spec.replicas: Invalid value: \"x\": must be an integer",
+                "hello.yaml:5: spec.template: Required value"
+            ]
         );
     }
 
     #[test]
     fn warnings_of_a_refusal_are_problems_too() {
-        let mut error = refusal("Service is invalid", &[("FieldValueTypeInvalid", "spec.replicas", "Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\"")]);
+        let mut error = refusal(
+            "Service is invalid",
+            &[(
+                "FieldValueTypeInvalid",
+                "spec.replicas",
+                "Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\"",
+            )],
+        );
         let ClientError::Status(status) = &mut error else { panic!("a status") };
         status.warnings = vec![r#"unknown field "spec.replcas", did you mean "replicas"?"#.into(), "it is late".into()];
         assert_eq!(
@@ -153,17 +175,27 @@ mod tests {
 
     #[test]
     fn typed_errors_keep_their_path() {
-        let error = refusal("failed to create typed patch object (a/b; c): .spec.replicas: expected numeric (int or float), got string", &[]);
+        let error = refusal(
+            "failed to create typed patch object (a/b; c): .spec.replicas: expected numeric (int or float), got string",
+            &[],
+        );
         assert_eq!(told(&error), ["hello.yaml:7: spec.replicas: expected numeric (int or float), got string"]);
         assert_eq!(told(&refusal("it is late", &[])), ["hello.yaml:1: it is late"]);
     }
 
     #[test]
     fn conflicts_name_the_manager_and_own_verbs_give_way() {
-        let other = refusal("m", &[("FieldManagerConflict", ".spec.replicas", "conflict with \"helm\" using berth.dev/v1")]);
-        assert_eq!(told(&other), [r#"hello.yaml:7: spec.replicas: is managed by "helm"; --force-conflicts takes it over"#]);
+        let other =
+            refusal("m", &[("FieldManagerConflict", ".spec.replicas", "conflict with \"helm\" using berth.dev/v1")]);
+        assert_eq!(
+            told(&other),
+            [r#"hello.yaml:7: spec.replicas: is managed by "helm"; --force-conflicts takes it over"#]
+        );
         assert!(!only_own_verbs(other.status().unwrap()));
-        let own = refusal("m", &[("FieldManagerConflict", ".spec.replicas", "conflict with \"berth-scale\" using berth.dev/v1")]);
+        let own = refusal(
+            "m",
+            &[("FieldManagerConflict", ".spec.replicas", "conflict with \"berth-scale\" using berth.dev/v1")],
+        );
         assert!(only_own_verbs(own.status().unwrap()));
         assert_eq!(taken_over(own.status().unwrap()), "spec.replicas (set by berth scale)");
     }

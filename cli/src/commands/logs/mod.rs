@@ -75,7 +75,10 @@ pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
     let scope = select::scope(ctx, &session, &args.target, args.selector.as_deref()).await?;
     let sources = select::sources(&session, &scope, args.container.as_deref(), args.previous).await?;
     if sources.len() > SOURCES_MAX {
-        return Err(Failure::new(format!("{} containers match; choose fewer with -l or -c (at most {SOURCES_MAX})", sources.len())));
+        return Err(Failure::new(format!(
+            "{} containers match; choose fewer with -l or -c (at most {SOURCES_MAX})",
+            sources.len()
+        )));
     }
     let since = args.since_time.or_else(|| {
         let back = k8s_openapi::jiff::SignedDuration::try_from(args.since?).ok()?;
@@ -220,7 +223,9 @@ impl Printer {
             let prefix = self.prefix(source);
             ctx.term.data(&prefix)?;
         }
-        if self.timestamps && let Some(stamp) = &line.raw_stamp {
+        if self.timestamps
+            && let Some(stamp) = &line.raw_stamp
+        {
             ctx.term.data(&format!("{stamp} "))?;
         }
         ctx.term.bytes(&line.text)?;
@@ -237,4 +242,3 @@ impl Printer {
         format!("{} | ", crate::term::painted(self.colour, Paint::Wheel(at), &text))
     }
 }
-

@@ -28,7 +28,8 @@ impl Source {
     pub(crate) async fn is_over(&self, session: &Session) -> Result<bool, ClientError> {
         let task = session.read(&kinds::ours("Task").path(&self.namespace, &self.task), JSON, Retry::READ).await?.body;
         let containers = task["status"]["containers"].as_array().into_iter().flatten();
-        let own = containers.filter(|c| text(c, &["name"]) == self.container).any(|c| c["state"]["terminated"].is_object());
+        let own =
+            containers.filter(|c| text(c, &["name"]) == self.container).any(|c| c["state"]["terminated"].is_object());
         Ok(own || matches!(text(&task, &["status", "phase"]), "Succeeded" | "Failed" | "Killed"))
     }
 }
@@ -65,7 +66,12 @@ impl Scope {
             return true;
         }
         match session.get(&found.path()).await {
-            Ok(object) if found.resource.kind == "Job" && object["spec"]["schedules"].as_array().is_some_and(|s| !s.is_empty()) => false,
+            Ok(object)
+                if found.resource.kind == "Job"
+                    && object["spec"]["schedules"].as_array().is_some_and(|s| !s.is_empty()) =>
+            {
+                false
+            }
             Ok(object) => !matches!(progress(&object), Progress::Waiting(_)),
             Err(error) => error.is_not_found(),
         }
@@ -96,7 +102,12 @@ impl Tasks {
 }
 
 /// Reads the arguments: one word is a service, else a task, a job, a run of that name.
-pub(crate) async fn scope(ctx: &mut Ctx, session: &Session, target: &[String], selector: Option<&str>) -> Outcome<Scope> {
+pub(crate) async fn scope(
+    ctx: &mut Ctx,
+    session: &Session,
+    target: &[String],
+    selector: Option<&str>,
+) -> Outcome<Scope> {
     let namespace = ctx.namespace().await?;
     if let Some(selector) = selector {
         return Ok(Scope { namespace, object: None, parameter: ("labelSelector".to_owned(), selector.to_owned()) });
@@ -106,7 +117,10 @@ pub(crate) async fn scope(ctx: &mut Ctx, session: &Session, target: &[String], s
         [name] if !name.contains('/') => by_name(ctx, session, name).await?,
         words => {
             let found = shared::one(ctx, words, "berth logs KIND NAME").await?;
-            session.get(&found.path()).await.map_err(|e| if e.is_not_found() { shared::absent(&found) } else { e.into() })?;
+            session
+                .get(&found.path())
+                .await
+                .map_err(|e| if e.is_not_found() { shared::absent(&found) } else { e.into() })?;
             found
         }
     };
@@ -116,7 +130,12 @@ pub(crate) async fn scope(ctx: &mut Ctx, session: &Session, target: &[String], s
         (berth_types::GROUP, "Job") => label(names::LABEL_JOB),
         (berth_types::GROUP, "JobRun") => label(names::LABEL_JOB_RUN),
         (berth_types::GROUP, "Task") => ("fieldSelector".to_owned(), format!("metadata.name={}", found.name)),
-        _ => return Err(Failure::usage(format!("{} write no logs; services, tasks, jobs and jobruns do", found.resource.plural))),
+        _ => {
+            return Err(Failure::usage(format!(
+                "{} write no logs; services, tasks, jobs and jobruns do",
+                found.resource.plural
+            )));
+        }
     };
     Ok(Scope { namespace, object: Some(found), parameter })
 }
@@ -130,13 +149,21 @@ async fn by_name(ctx: &mut Ctx, session: &Session, name: &str) -> Outcome<Found>
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Failure::not_found(format!("there is no service, task, job or jobrun {name:?} in namespace {}", ctx.namespace().await?))
-        .code(exit::NOT_FOUND)
-        .hint("berth get all"))
+    Err(Failure::not_found(format!(
+        "there is no service, task, job or jobrun {name:?} in namespace {}",
+        ctx.namespace().await?
+    ))
+    .code(exit::NOT_FOUND)
+    .hint("berth get all"))
 }
 
 /// The containers whose logs are to be printed.
-pub(crate) async fn sources(session: &Session, scope: &Scope, container: Option<&str>, previous: bool) -> Outcome<Vec<Source>> {
+pub(crate) async fn sources(
+    session: &Session,
+    scope: &Scope,
+    container: Option<&str>,
+    previous: bool,
+) -> Outcome<Vec<Source>> {
     let task = kinds::ours("Task");
     let of_task = scope.object.as_ref().filter(|o| o.resource.kind == "Task");
     let list = |parameter: (String, String)| async move {
@@ -163,7 +190,10 @@ pub(crate) async fn sources(session: &Session, scope: &Scope, container: Option<
             let mut known: Vec<&str> = known;
             known.sort_unstable();
             known.dedup();
-            return Err(Failure::not_found(format!("there is no container {wanted:?}; there are: {}", known.join(", "))));
+            return Err(Failure::not_found(format!(
+                "there is no container {wanted:?}; there are: {}",
+                known.join(", ")
+            )));
         }
     }
     Ok(started(&tasks, container))
@@ -213,7 +243,8 @@ fn ended(task: &Value) -> bool {
 
 /// The task that this one replaced.
 fn previous_of(current: &Value, siblings: Vec<Value>) -> Option<Value> {
-    let before = siblings.into_iter().filter(|t| ended(t) && name(t) != name(current) && created(t).0 <= created(current).0);
+    let before =
+        siblings.into_iter().filter(|t| ended(t) && name(t) != name(current) && created(t).0 <= created(current).0);
     before.max_by(|a, b| created(a).cmp(&created(b)))
 }
 
@@ -254,7 +285,12 @@ mod tests {
 
     #[test]
     fn previous_means_the_last_that_ended_of_each_instance() {
-        let tasks = vec![task("a", "0", "Failed", 1), task("b", "0", "Failed", 2), task("c", "0", "Running", 3), task("d", "1", "Failed", 1)];
+        let tasks = vec![
+            task("a", "0", "Failed", 1),
+            task("b", "0", "Failed", 2),
+            task("c", "0", "Running", 3),
+            task("d", "1", "Failed", 1),
+        ];
         let names: Vec<String> = newest_ended(tasks.clone()).iter().map(|t| name(t).to_owned()).collect();
         assert_eq!(names, ["d", "b"]);
         assert_eq!(previous_of(&tasks[2], tasks.clone()).map(|t| name(&t).to_owned()).as_deref(), Some("b"));

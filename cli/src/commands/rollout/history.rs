@@ -30,7 +30,8 @@ pub(crate) async fn run(ctx: &mut Ctx, found: &Found, wanted: Option<i64>) -> Ou
     let revisions = read(&session, found).await?;
     if let Some(wanted) = wanted {
         let revision = revisions.iter().find(|r| number(r, &["spec", "revision"]) == wanted);
-        let revision = revision.ok_or_else(|| Failure::not_found(format!("{} has no revision {wanted}", found.title())))?;
+        let revision =
+            revision.ok_or_else(|| Failure::not_found(format!("{} has no revision {wanted}", found.title())))?;
         let text = yaml::emit(&revision["spec"]["template"]);
         ctx.term.data(&text)?;
         return Ok(exit::OK);
@@ -62,7 +63,8 @@ fn table(object: &Value, revisions: &[Value], now: k8s_openapi::jiff::Timestamp)
 /// What the first container runs: enough to tell revisions apart.
 fn summary(template: &Value) -> String {
     let container = &template["spec"]["containers"][0];
-    let command = container["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    let command =
+        container["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
     let what = [text(container, &["image"]), text(container, &["shell"]), &command];
     let text = what.iter().filter(|w| !w.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let mut short: String = text.lines().next().unwrap_or_default().chars().take(60).collect();

@@ -9,16 +9,18 @@ use http::Method;
 use serde_json::json;
 
 use super::apply::follow;
+use super::get;
 use super::ready::{Progress, progress};
 use super::shared::{self, Found};
-use super::get;
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Outcome, exit};
 use crate::text::age;
 
 /// Options of `rollout`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  berth rollout status service hello\n  berth rollout history service/hello --revision 2\n  berth rollout undo service hello")]
+#[command(
+    after_help = "Examples:\n  berth rollout status service hello\n  berth rollout history service/hello --revision 2\n  berth rollout undo service hello"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: RolloutVerb,
@@ -145,15 +147,18 @@ async fn undo(ctx: &mut Ctx, found: &Found, to: Option<i64>) -> Outcome<()> {
     let revisions = history::read(&session, found).await?;
     let object = get::object(&session, found).await?;
     let current = revisions.last().map(|r| shared::number(r, &["spec", "revision"]));
-    let chosen = match to.filter(|n| *n > 0) {
-        Some(number) => revisions.iter().find(|r| shared::number(r, &["spec", "revision"]) == number).ok_or_else(|| {
-            Failure::not_found(format!("{} has no revision {number}", found.title()))
-                .hint(format!("they are listed by: berth rollout history {}", found.title()))
-        })?,
-        None => revisions.iter().rev().nth(1).ok_or_else(|| {
-            Failure::not_found(format!("{} has no earlier revision to go back to", found.title()))
-        })?,
-    };
+    let chosen =
+        match to.filter(|n| *n > 0) {
+            Some(number) => {
+                revisions.iter().find(|r| shared::number(r, &["spec", "revision"]) == number).ok_or_else(|| {
+                    Failure::not_found(format!("{} has no revision {number}", found.title()))
+                        .hint(format!("they are listed by: berth rollout history {}", found.title()))
+                })?
+            }
+            None => revisions.iter().rev().nth(1).ok_or_else(|| {
+                Failure::not_found(format!("{} has no earlier revision to go back to", found.title()))
+            })?,
+        };
     let number = shared::number(chosen, &["spec", "revision"]);
     if Some(number) == current && chosen["spec"]["template"] == object["spec"]["template"] {
         ctx.term.line(&format!("{} is at revision {number} already", found.title()))?;

@@ -51,7 +51,8 @@ pub(crate) fn failed_containers(task: &Value) -> Vec<&Value> {
     let containers = task["status"]["containers"].as_array().into_iter().flatten();
     let bad = |c: &&Value| {
         let ended = &c["state"]["terminated"];
-        ended.is_object() && (number(ended, &["exitCode"]) != 0 || !matches!(text(ended, &["reason"]), "" | "Completed"))
+        ended.is_object()
+            && (number(ended, &["exitCode"]) != 0 || !matches!(text(ended, &["reason"]), "" | "Completed"))
     };
     containers.filter(bad).collect()
 }
@@ -63,7 +64,12 @@ pub(crate) fn failure(task: &Value) -> Option<String> {
     }
     // The first that fell took the others with it: those were only stopped.
     let mut containers = failed_containers(task);
-    containers.sort_by_key(|c| (text(c, &["state", "terminated", "reason"]) == "Killed", text(c, &["state", "terminated", "finishedAt"]).to_owned()));
+    containers.sort_by_key(|c| {
+        (
+            text(c, &["state", "terminated", "reason"]) == "Killed",
+            text(c, &["state", "terminated", "finishedAt"]).to_owned(),
+        )
+    });
     if let Some(ending) = containers.first().and_then(|c| ending(c)) {
         return Some(format!("failed: {ending}"));
     }
@@ -106,7 +112,12 @@ pub(crate) fn not_ready(task: &Value) -> Option<String> {
     match unready.as_slice() {
         [] => {}
         [one] => return Some(format!("runs, but container {one} is not ready: its readiness probe has not succeeded")),
-        many => return Some(format!("runs, but containers {} are not ready: their readiness probes have not succeeded", many.join(", "))),
+        many => {
+            return Some(format!(
+                "runs, but containers {} are not ready: their readiness probes have not succeeded",
+                many.join(", ")
+            ));
+        }
     }
     if let Some(ready) = condition(task, "Ready").filter(|c| !text(c, &["message"]).is_empty()) {
         return Some(format!("is not ready: {}", text(ready, &["message"])));
@@ -120,15 +131,26 @@ pub(crate) fn advice(task: &Value) -> Option<String> {
     if let Some(container) = failed_containers(task).first() {
         let name = text(container, &["name"]);
         return match text(container, &["state", "terminated", "reason"]) {
-            "OOMKilled" => Some(format!("raise resources.limits.memory of container {name}{}, or make it use less", limit(task, name))),
-            "CommandNotFound" => Some(format!("check `command` or `shell` of container {name}: the program must be in the image or on the node")),
-            "ImageNotSupported" => Some(format!("remove `image` of container {name}, and give `shell` or `command`: {name} runs on the node's own files")),
-            "LivenessProbeFailed" => Some(format!("check what container {name} does when it hangs, or give its livenessProbe more time")),
+            "OOMKilled" => Some(format!(
+                "raise resources.limits.memory of container {name}{}, or make it use less",
+                limit(task, name)
+            )),
+            "CommandNotFound" => Some(format!(
+                "check `command` or `shell` of container {name}: the program must be in the image or on the node"
+            )),
+            "ImageNotSupported" => Some(format!(
+                "remove `image` of container {name}, and give `shell` or `command`: {name} runs on the node's own files"
+            )),
+            "LivenessProbeFailed" => {
+                Some(format!("check what container {name} does when it hangs, or give its livenessProbe more time"))
+            }
             _ => None,
         };
     }
     if let Some(container) = unready(task) {
-        return Some(format!("check what the readinessProbe of container {container} asks for: berth explain task.spec.containers.readinessProbe"));
+        return Some(format!(
+            "check what the readinessProbe of container {container} asks for: berth explain task.spec.containers.readinessProbe"
+        ));
     }
     let unplaced = condition(task, "Scheduled").filter(|c| c["status"] == "False")?;
     let message = text(unplaced, &["message"]);
@@ -136,7 +158,9 @@ pub(crate) fn advice(task: &Value) -> Option<String> {
         m if m.contains(" short by ") => "ask for less (resources.requests), free something, or add a node",
         m if m.contains("cordoned") => "let nodes take tasks again: berth uncordon NODE",
         m if m.contains("port ") => "ask for another port, or leave the number out to have one allotted",
-        m if m.contains("label or attribute") => "see what the nodes have: berth get nodes --show-labels; or change one: berth label node NAME KEY=VALUE",
+        m if m.contains("label or attribute") => {
+            "see what the nodes have: berth get nodes --show-labels; or change one: berth label node NAME KEY=VALUE"
+        }
         _ => "see what the nodes offer: berth describe nodes",
     };
     Some(advice.to_owned())
@@ -163,7 +187,9 @@ pub(crate) fn has_started(task: &Value) -> bool {
 
 fn limit(task: &Value, container: &str) -> String {
     let containers = task["spec"]["containers"].as_array().into_iter().flatten();
-    let found = containers.filter(|c| text(c, &["name"]) == container).find_map(|c| c["resources"]["limits"]["memory"].as_str());
+    let found = containers
+        .filter(|c| text(c, &["name"]) == container)
+        .find_map(|c| c["resources"]["limits"]["memory"].as_str());
     found.map(|limit| format!(" (now {limit})")).unwrap_or_default()
 }
 
@@ -213,9 +239,18 @@ mod tests {
         let told = |task: &Value| failure(task).unwrap();
         assert_eq!(told(&ended("Error", 3, None)), "failed: container web exited with code 3");
         assert_eq!(told(&ended("Error", 137, Some(9))), "failed: container web was ended by signal 9 (SIGKILL)");
-        assert_eq!(told(&ended("OOMKilled", 137, Some(9))), "failed: container web was killed because it used more memory than its limit (OOMKilled)");
-        assert_eq!(told(&ended("CommandNotFound", 127, None)), "failed: container web could not start: its command was not found (CommandNotFound)");
-        assert_eq!(advice(&ended("OOMKilled", 137, None)).unwrap(), "raise resources.limits.memory of container web (now 64Mi), or make it use less");
+        assert_eq!(
+            told(&ended("OOMKilled", 137, Some(9))),
+            "failed: container web was killed because it used more memory than its limit (OOMKilled)"
+        );
+        assert_eq!(
+            told(&ended("CommandNotFound", 127, None)),
+            "failed: container web could not start: its command was not found (CommandNotFound)"
+        );
+        assert_eq!(
+            advice(&ended("OOMKilled", 137, None)).unwrap(),
+            "raise resources.limits.memory of container web (now 64Mi), or make it use less"
+        );
     }
 
     #[test]
@@ -229,15 +264,23 @@ mod tests {
 
     #[test]
     fn a_task_that_has_no_place_says_the_counts() {
-        let mut unplaced = task(json!({"phase": "Pending", "conditions": [{"type": "Scheduled", "status": "False", "message": "0 of 1 nodes fit: 1: cpu short by 63"}]}));
+        let mut unplaced = task(
+            json!({"phase": "Pending", "conditions": [{"type": "Scheduled", "status": "False", "message": "0 of 1 nodes fit: 1: cpu short by 63"}]}),
+        );
         unplaced["spec"]["nodeName"] = Value::Null;
         assert_eq!(not_ready(&unplaced).unwrap(), "cannot be placed: 0 of 1 nodes fit: 1: cpu short by 63");
-        assert_eq!(likely(None, &[&unplaced, &unplaced]).unwrap(), "each of 2 tasks (hello-1, …) cannot be placed: 0 of 1 nodes fit: 1: cpu short by 63");
+        assert_eq!(
+            likely(None, &[&unplaced, &unplaced]).unwrap(),
+            "each of 2 tasks (hello-1, …) cannot be placed: 0 of 1 nodes fit: 1: cpu short by 63"
+        );
     }
 
     #[test]
     fn ready_and_finished_tasks_need_no_reason() {
-        assert_eq!(not_ready(&task(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))), None);
+        assert_eq!(
+            not_ready(&task(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}))),
+            None
+        );
         assert_eq!(not_ready(&task(json!({"phase": "Succeeded"}))), None);
         assert_eq!(not_ready(&task(json!({}))).unwrap(), "is Pending");
     }

@@ -61,7 +61,9 @@ pub(crate) async fn all(session: &Session, found: &Found, log_lines: usize) -> O
         evidence.runs = list.map(|l| shared::items(run, l)).unwrap_or_default();
     }
     for group in [&mut evidence.tasks, &mut evidence.runs] {
-        group.sort_by_key(|o| std::cmp::Reverse((text(o, &["metadata", "creationTimestamp"]).to_owned(), name(o).to_owned())));
+        group.sort_by_key(|o| {
+            std::cmp::Reverse((text(o, &["metadata", "creationTimestamp"]).to_owned(), name(o).to_owned()))
+        });
     }
     evidence.events = events(session, found, &evidence).await;
     read_logs(session, &found.resource.kind, &mut evidence, log_lines).await;
@@ -83,7 +85,8 @@ async fn events(session: &Session, found: &Found, evidence: &Evidence) -> Vec<Va
         let task = kind == "Task" && evidence.tasks.iter().any(|t| name(t) == wanted);
         let run = kind == "JobRun" && evidence.runs.iter().any(|r| name(r) == wanted);
         // Tasks that are gone already still tell what happened.
-        let past = kind == "Task" && found.resource.kind == "Service" && wanted.starts_with(&format!("{}-", found.name));
+        let past =
+            kind == "Task" && found.resource.kind == "Service" && wanted.starts_with(&format!("{}-", found.name));
         own || found.resource.kind != "Node" && (task || run || past)
     };
     events.retain(|e| about(text(e, &["involvedObject", "kind"]), text(e, &["involvedObject", "name"])));
@@ -110,12 +113,21 @@ async fn read_logs(session: &Session, kind: &str, evidence: &mut Evidence, lines
         }
         let failed = cause::failed_containers(task);
         let containers = if failed.is_empty() && !is_true(task, "Ready") {
-            task["status"]["containers"].as_array().into_iter().flatten().filter(|c| c["state"]["running"].is_object()).collect()
+            task["status"]["containers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|c| c["state"]["running"].is_object())
+                .collect()
         } else {
             failed
         };
         for container in containers {
-            wanted.push((text(task, &["metadata", "namespace"]).to_owned(), name(task).to_owned(), text(container, &["name"]).to_owned()));
+            wanted.push((
+                text(task, &["metadata", "namespace"]).to_owned(),
+                name(task).to_owned(),
+                text(container, &["name"]).to_owned(),
+            ));
         }
     }
     let tails = shared::parallel(wanted, |(namespace, task, container)| async move {

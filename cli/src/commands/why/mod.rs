@@ -8,7 +8,6 @@ use super::shared;
 use crate::ctx::Ctx;
 use crate::failure::{Outcome, exit};
 
-
 /// Options of `why`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  berth why service hello\n  berth why task/hello-7f9c4-0\n  berth why node n1")]

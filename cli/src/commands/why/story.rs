@@ -106,7 +106,9 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
             story.good = true;
             story.headline = format!("{title} is ready: {what}");
         }
-        Progress::Waiting(what) | Progress::Failed(what) => story.headline = format!("{title} is not ready: {what}{reason}"),
+        Progress::Waiting(what) | Progress::Failed(what) => {
+            story.headline = format!("{title} is not ready: {what}{reason}")
+        }
     }
     let name = name(object);
     let current: Vec<&Value> = evidence.tasks.iter().filter(|t| cause::not_ready(t).is_some()).collect();
@@ -128,12 +130,19 @@ fn service(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Stor
     }
     for wait in object["status"]["backoffs"].as_array().into_iter().flatten() {
         let until = text(wait, &["until"]).parse::<Timestamp>().map(|t| t.duration_since(now));
-        let left = until.ok().filter(|d| d.is_positive()).map(|d| format!(" for {}", age::human(d))).unwrap_or_default();
+        let left =
+            until.ok().filter(|d| d.is_positive()).map(|d| format!(" for {}", age::human(d))).unwrap_or_default();
         let failures = usize::try_from(number(wait, &["failures"])).unwrap_or_default();
         let last = text(wait, &["lastReason"]);
         let last = if last.is_empty() { String::new() } else { format!("; the last time: {last}") };
         let failures = count(failures, "failure");
-        story.because(0, format!("instance {} waits{left} before its next start, after {failures} in a row{last}", number(wait, &["instance"])));
+        story.because(
+            0,
+            format!(
+                "instance {} waits{left} before its next start, after {failures} in a row{last}",
+                number(wait, &["instance"])
+            ),
+        );
     }
     if object["spec"]["paused"] == true {
         story.because(0, "the rollout is paused");
@@ -179,7 +188,8 @@ fn chain(story: &mut Story, tasks: &[&Value], events: &[Value], now: Timestamp) 
 fn detail(story: &mut Story, task: &Value, events: &[Value], depth: usize) {
     if cause::unready(task).is_some() {
         // What the probe was told is in no status, only in an event.
-        let is_its = |e: &&Value| text(e, &["involvedObject", "name"]) == name(task) && text(e, &["reason"]) == "Unhealthy";
+        let is_its =
+            |e: &&Value| text(e, &["involvedObject", "name"]) == name(task) && text(e, &["reason"]) == "Unhealthy";
         if let Some(event) = events.iter().rev().find(is_its) {
             story.because(depth, text(event, &["message"]).replacen("Readiness probe", "readiness probe", 1));
         }
@@ -222,7 +232,11 @@ fn task(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
     let name = name(object);
     let Some(reason) = cause::not_ready(object) else {
         let phase = text(object, &["status", "phase"]);
-        let headline = if phase == "Succeeded" { format!("{title} has succeeded") } else { format!("{title} is {phase} and ready") };
+        let headline = if phase == "Succeeded" {
+            format!("{title} has succeeded")
+        } else {
+            format!("{title} is {phase} and ready")
+        };
         return Story { good: true, headline, ..Story::default() };
     };
     let phase = Some(text(object, &["status", "phase"])).filter(|p| !p.is_empty()).unwrap_or("Pending");
@@ -238,11 +252,14 @@ fn task(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
     story.because(0, format!("it {reason}{place}{ago}"));
     detail(&mut story, object, &evidence.events, 1);
     let message = text(object, &["status", "message"]);
-    let told = !cause::failed_containers(object).is_empty() || story.because.iter().any(|(_, line)| line.contains(message));
+    let told =
+        !cause::failed_containers(object).is_empty() || story.because.iter().any(|(_, line)| line.contains(message));
     if !message.is_empty() && !told {
         story.because(1, message);
     }
-    if phase == "Failed" && let Some(owner) = owner(object) {
+    if phase == "Failed"
+        && let Some(owner) = owner(object)
+    {
         story.because(1, format!("a task runs once: {owner} replaces it"));
         story.next.push(format!("berth why {owner}{flag}"));
     }
@@ -265,7 +282,10 @@ fn job(evidence: &Evidence, title: &str, flag: &str, now: Timestamp) -> Story {
     if let Some(run) = evidence.runs.first() {
         let message = text(run, &["status", "message"]);
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-        story.because(0, format!("its newest run, jobrun/{}, is {}{message}", name(run), text(run, &["status", "phase"])));
+        story.because(
+            0,
+            format!("its newest run, jobrun/{}, is {}{message}", name(run), text(run, &["status", "phase"])),
+        );
     }
     let bad: Vec<&Value> = evidence.tasks.iter().filter(|t| cause::not_ready(t).is_some()).collect();
     if !story.good {
@@ -335,7 +355,15 @@ fn other(object: &Value, title: &str) -> Story {
     let bad = object["status"]["conditions"].as_array().into_iter().flatten().filter(|c| c["status"] != "True");
     let mut story = Story { good: true, headline: format!("{title} is there"), ..Story::default() };
     for condition in bad {
-        story.because(0, format!("{} is {}: {}", text(condition, &["type"]), text(condition, &["status"]), text(condition, &["message"])));
+        story.because(
+            0,
+            format!(
+                "{} is {}: {}",
+                text(condition, &["type"]),
+                text(condition, &["status"]),
+                text(condition, &["message"])
+            ),
+        );
     }
     story
 }

@@ -177,8 +177,11 @@ fn a_link_in_the_sandbox_cannot_move_a_volume_to_the_host() {
     fs::write(volume.join("f"), "data").unwrap();
     let mut spec = node.shell("a", "cat up/f");
     std::os::unix::fs::symlink("../../../../../../tmp", spec.sandbox.join("up")).unwrap();
-    spec.mounts =
-        vec![Mount { target: spec.sandbox.join("up"), read_only: false, kind: MountKind::Bind { source: volume, sub_path: None } }];
+    spec.mounts = vec![Mount {
+        target: spec.sandbox.join("up"),
+        read_only: false,
+        kind: MountKind::Bind { source: volume, sub_path: None },
+    }];
     // It went to the container's own /tmp.
     assert_eq!(node.run(&spec).stdout, "data");
     assert!(!std::path::Path::new("/tmp/f").exists());
@@ -217,8 +220,11 @@ fn a_directory_can_be_the_root() {
         .shell("a", "ls / | xargs; pwd; ls /etc /root 2>/dev/null; touch /made; test -e /dev/null && ls -d /proc/self");
     spec.rootfs = Rootfs::Directory { path: root.clone() };
     spec.sandbox_target = Some("/mnt/berth/sandbox".into());
-    spec.mounts =
-        vec![Mount { target: "/usr".into(), read_only: true, kind: MountKind::Bind { source: "/usr".into(), sub_path: None } }];
+    spec.mounts = vec![Mount {
+        target: "/usr".into(),
+        read_only: true,
+        kind: MountKind::Bind { source: "/usr".into(), sub_path: None },
+    }];
     let output = node.run(&spec);
     assert_eq!(
         output.stdout, "bin dev lib lib64 mnt proc sys tmp usr\n/mnt/berth/sandbox\n/proc/self\n",
