@@ -55,8 +55,10 @@ fn without_any_namespace_the_process_is_still_minded() {
         // A default container is such a place: it may neither mount nor make namespaces.
         let node = Node::new();
         let name = "it::cases::rootless::without_any_namespace_the_process_is_still_minded";
-        let exe = std::env::current_exe().unwrap();
+        // A copy in the sandbox: a checkout below /tmp is not seen from inside.
+        let exe = node.sandbox("outer").join("it");
         let mut spec = node.program("outer", &[exe.to_str().unwrap(), "--exact", name]);
+        std::fs::copy(std::env::current_exe().unwrap(), &exe).unwrap();
         spec.env = vec![("BERTH_IT_DIR".into(), "/tmp".into())];
         let output = node.run(&spec);
         assert_eq!(output.record.code, Some(0), "{}{}", output.stdout, output.stderr);
