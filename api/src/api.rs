@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::authn::{Tokens, UserInfo};
 use crate::body::ApiBody;
-use crate::http::{AnyError, BodyError, RequestBody, handle};
+use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
 use crate::inner::Inner;
 use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource};
 
@@ -118,7 +118,8 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<AnyError>,
 {
-    body.map_err(|error| BodyError(error.into())).boxed_unsync()
+    let body = body.map_err(|error| BodyError(error.into())).boxed_unsync();
+    ReadToEnd::new(body).boxed_unsync()
 }
 
 /// Starts the caches of the kinds that ship with the binary, all at once.

@@ -11,6 +11,7 @@ pub(crate) mod respond;
 mod review;
 mod selectors;
 mod streams;
+mod unread;
 mod watch;
 mod write;
 
@@ -40,6 +41,8 @@ pub(crate) type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct BodyError(pub AnyError);
+
+pub(crate) use unread::ReadToEnd;
 
 /// The body of a request, whatever transport brought it.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
