@@ -35,7 +35,7 @@ pub(super) fn run(
         .map_err(step("find the container's process"))?
         .ok_or_else(not_running)?;
     let entry = state.groups.entry()?;
-    let flags = namespaces(&spec, state.isolation);
+    let flags = super::launch::namespaces(&spec, state.isolation);
     if state.isolation != Isolation::UserNamespace {
         let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0);
     }
@@ -87,23 +87,6 @@ pub(super) fn run(
     let status = mind(pid, &pidfd, control);
     let _ = wire::send(control, &Reply::Ended { status }, &[]);
     Ok(())
-}
-
-fn namespaces(spec: &ContainerSpec, isolation: Isolation) -> u64 {
-    if isolation == Isolation::Plain {
-        return 0;
-    }
-    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWUTS;
-    if !spec.namespaces.host_pid {
-        flags |= libc::CLONE_NEWPID;
-    }
-    if !spec.namespaces.host_ipc {
-        flags |= libc::CLONE_NEWIPC;
-    }
-    if isolation == Isolation::UserNamespace {
-        flags |= libc::CLONE_NEWUSER;
-    }
-    flags as u64
 }
 
 fn program<'a>(

@@ -100,8 +100,8 @@ fn uses_init(machine: &Machine, spec: &ContainerSpec) -> bool {
     machine.features.isolation != Isolation::Plain && !spec.namespaces.host_pid
 }
 
-fn namespaces(machine: &Machine, spec: &ContainerSpec) -> u64 {
-    let isolation = machine.features.isolation;
+/// The namespaces that a container gets of its own, and that a process joining it enters: one list for both.
+pub(super) fn namespaces(spec: &ContainerSpec, isolation: Isolation) -> u64 {
     if isolation == Isolation::Plain {
         return 0;
     }
@@ -144,7 +144,7 @@ fn start(
     if !userns {
         let _ = sys::prctl(libc::PR_SET_DUMPABLE, 0);
     }
-    let flags = namespaces(machine, spec);
+    let flags = namespaces(spec, machine.features.isolation);
     // SAFETY: the shim is a fork of the helper, which has one thread.
     let forked = unsafe { sys::clone3(flags, entry.v2.as_ref().map(AsFd::as_fd)) };
     let (pid, pidfd) = match forked.map_err(step("make the namespaces"))? {
