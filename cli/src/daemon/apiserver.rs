@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::checklist::Checklist;
 use super::lock::{Holder, Lock};
@@ -29,12 +29,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Ctx) -> Outcome {
-    process::prepare();
-    args.log.start("info")?;
-    let runtime = process::runtime()?;
-    let result = runtime.block_on(Box::pin(serve(args, ctx)));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    let log = args.log.clone();
+    process::run(&log, "info", serve(args, ctx))
 }
 
 async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {

@@ -1,7 +1,7 @@
 //! `berth controllers`: the controllers alone, as a client of an API server.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use berth_controllers::Options;
 use tokio_util::sync::CancellationToken;
@@ -30,12 +30,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Ctx) -> Outcome {
-    process::prepare();
-    args.log.start("info")?;
-    let runtime = process::runtime()?;
-    let result = runtime.block_on(Box::pin(control(args, ctx)));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    let log = args.log.clone();
+    process::run(&log, "info", control(args, ctx))
 }
 
 async fn control(args: Args, ctx: &mut Ctx) -> Outcome {

@@ -1,6 +1,7 @@
 //! What every long-running part does first and last: logs, limits, memory, signals, the runtime.
 
 use std::io::IsTerminal as _;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -13,6 +14,9 @@ const THREADS_MAX: usize = 4;
 const BLOCKING_THREADS_MAX: usize = 32;
 /// Arenas of the C library's allocator: one a thread, as is the default, would hold memory that nobody uses.
 const MALLOC_ARENAS_MAX: i32 = 2;
+
+/// What still runs on blocking threads after a daemon's work is done gets this long.
+const LEFTOVERS_END_WITHIN: Duration = Duration::from_secs(2);
 
 /// Options about logs.
 #[derive(Clone, Debug, clap::Args)]
@@ -46,7 +50,7 @@ impl LogArgs {
 }
 
 /// Prepares the process, before any thread is started.
-pub(crate) fn prepare() {
+fn prepare() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets a number of the allocator; no other thread runs yet.
     unsafe {
@@ -71,7 +75,7 @@ pub(crate) fn trim_memory() {
 ///
 /// # Errors
 /// When threads cannot be started.
-pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(1, THREADS_MAX))
@@ -80,6 +84,19 @@ pub(crate) fn runtime() -> Outcome<tokio::runtime::Runtime> {
         .enable_all()
         .build()?;
     Ok(runtime)
+}
+
+/// The frame of every daemon: prepares the process, starts the log, and runs `work` to its end.
+///
+/// # Errors
+/// What `work` says, or when threads cannot be started.
+pub(crate) fn run(log: &LogArgs, level: &str, work: impl Future<Output = Outcome>) -> Outcome {
+    prepare();
+    log.start(level)?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(Box::pin(work));
+    runtime.shutdown_timeout(LEFTOVERS_END_WITHIN);
+    result
 }
 
 /// Waits until somebody wants us to stop; a second wish stops at once.

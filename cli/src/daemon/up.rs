@@ -50,12 +50,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, ctx: &mut Ctx) -> Outcome {
-    process::prepare();
-    args.log.start("warn")?;
-    let runtime = process::runtime()?;
-    let result = runtime.block_on(Box::pin(up(args, ctx)));
-    runtime.shutdown_timeout(Duration::from_secs(2));
-    result
+    let log = args.log.clone();
+    process::run(&log, "warn", up(args, ctx))
 }
 
 /// What runs.
