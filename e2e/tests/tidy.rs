@@ -15,7 +15,11 @@ use berth_e2e::repository;
 const LAYERS: &[(&str, u8)] = &[
     ("berth-types", 1),
     ("berth-store", 1),
+    ("berth-cel", 0),
     ("berth-schema", 1),
+    ("berth-identity", 1),
+    ("berth-access", 1),
+    ("berth-flow", 1),
     ("berth-offers", 1),
     ("berth-container", 1),
     ("berth-client", 2),
@@ -27,7 +31,16 @@ const LAYERS: &[(&str, u8)] = &[
 ];
 
 /// Crates that must not see the API's types: others translate for them.
-const WITHOUT_API_TYPES: &[&str] = &["berth-store", "berth-schema", "berth-offers", "berth-container"];
+const WITHOUT_API_TYPES: &[&str] = &[
+    "berth-store",
+    "berth-cel",
+    "berth-schema",
+    "berth-identity",
+    "berth-access",
+    "berth-flow",
+    "berth-offers",
+    "berth-container",
+];
 
 #[test]
 fn crates_import_downwards_only() {

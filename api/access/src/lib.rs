@@ -1,0 +1,1 @@
+//! What somebody may do: role-based rules, escalation checks, node rules, default roles.

@@ -1,0 +1,1 @@
+//! Common Expression Language with the Kubernetes libraries: parser, type checker, cost estimator, evaluator.

@@ -1,0 +1,1 @@
+//! Fair queueing of requests: flow schemas, priority levels, shuffle sharding.

@@ -1,0 +1,1 @@
+//! Who somebody is: JWS, service account and OIDC tokens, passwords, LDAP, bootstrap tokens, signing requests.
