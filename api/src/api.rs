@@ -18,7 +18,7 @@ use crate::authn::{Tokens, UserInfo};
 use crate::body::ApiBody;
 use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
 use crate::inner::Inner;
-use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource};
+use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource, reviews};
 
 /// Where objects are kept.
 #[derive(Clone, Debug, Default)]
@@ -138,9 +138,11 @@ async fn built_in_rows(store: &Arc<dyn Store>) -> Result<Vec<Resource>, StoreErr
         let storage = open_storage(store, kind.group, kind.plural, "v1", fields).await?;
         Ok::<_, StoreError>(vec![kind.row(&storage)])
     });
+    let reviews = open_storage(store, "", reviews::PREFIX, "v1", Vec::new()).await?;
     let (own, standard) =
         futures::future::try_join(futures::future::try_join_all(own), futures::future::try_join_all(standard)).await?;
-    Ok(own.into_iter().chain(standard).flatten().collect())
+    let reviews = reviews::kinds().map(|kind| kind.row(&reviews));
+    Ok(own.into_iter().chain(standard).flatten().chain(reviews).collect())
 }
 
 /// Starts the cache of a kind.
@@ -222,7 +224,7 @@ pub(crate) async fn delete_as_server(inner: &Arc<Inner>, row: &Resource, namespa
     *request.method_mut() = http::Method::DELETE;
     let Ok(uri) = uri.parse() else { return };
     *request.uri_mut() = uri;
-    request.extensions_mut().insert(UserInfo::new("system:apiserver", &[crate::authn::GROUP_MASTERS]));
+    request.extensions_mut().insert(UserInfo::apiserver());
     let server = ApiServer { inner: Arc::clone(inner) };
     let done = tokio::time::timeout(OWN_WRITE_TIMEOUT, Box::pin(server.answer(request))).await;
     if !done.is_ok_and(|response| response.status().is_success() || response.status() == http::StatusCode::NOT_FOUND) {

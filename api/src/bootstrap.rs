@@ -7,7 +7,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::api::ApiServer;
-use crate::authn::{GROUP_MASTERS, UserInfo};
+use crate::authn::UserInfo;
 
 const NAMESPACES: &[&str] = &["default", "kube-system", SYSTEM_NAMESPACE, NODE_LEASE_NAMESPACE];
 
@@ -26,7 +26,7 @@ async fn create(server: &ApiServer, path: &str, name: &str, object: &Value) -> R
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
         *request.uri_mut() = uri.parse().expect("a constant path");
-        request.extensions_mut().insert(UserInfo::new("system:apiserver", &[GROUP_MASTERS]));
+        request.extensions_mut().insert(UserInfo::apiserver());
         request
     };
     let found = server.answer(request(Method::GET, format!("{path}/{name}?resourceVersion=0"), String::new())).await;

@@ -7,10 +7,13 @@
 
 mod admission;
 mod api;
+mod audit;
 pub mod authn;
 mod authz;
 mod body;
 mod bootstrap;
+mod derived;
+mod fairness;
 mod files;
 mod http;
 mod inner;

@@ -30,14 +30,14 @@ impl IncludeObject {
     }
 }
 
-/// The object in the version of the resource: only `apiVersion` differs between versions.
+/// The object in the version of the resource.
 pub(crate) fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
     if resource.is_stored_version() {
         return body;
     }
     match serde_json::from_slice::<Value>(&body) {
         Ok(mut object) => {
-            object["apiVersion"] = resource.api_version().into();
+            resource.to_request_version(&mut object);
             object.to_string().into()
         }
         Err(_) => body,

@@ -8,7 +8,6 @@ mod openapi;
 mod proxy;
 mod read;
 pub(crate) mod respond;
-mod review;
 mod selectors;
 mod streams;
 mod unread;
@@ -26,11 +25,13 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::authn::{self, UserInfo};
+use crate::audit::Trail;
+use crate::authn::{self, Acting, UserInfo};
 use crate::authz;
+use crate::fairness;
 use crate::inner::Inner;
 use crate::registry::Resource;
-use crate::request::{Query, ResourcePath, Target, Verb, parse_path};
+use crate::request::{Query, RequestInfo, ResourcePath, Target, Verb, parse_path};
 use crate::status::ApiError;
 use respond::ApiResponse;
 
@@ -50,9 +51,6 @@ pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 /// How long a request that is not a stream may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A client's own id of a request is passed on up to this length, as upstream does.
-const AUDIT_ID_BYTES_MAX: usize = 64;
-
 /// One request on a row.
 pub(crate) struct Call<'a> {
     pub server: &'a Arc<Inner>,
@@ -63,6 +61,7 @@ pub(crate) struct Call<'a> {
     pub headers: &'a HeaderMap,
     pub user_agent: &'a str,
     pub now: jiff::Timestamp,
+    pub trail: &'a Trail,
 }
 
 impl Call<'_> {
@@ -86,11 +85,11 @@ struct Label {
 pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) -> ApiResponse {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let audit_id = parts.headers.get("audit-id").filter(|id| id.len() <= AUDIT_ID_BYTES_MAX).cloned();
+    let trail = Trail::begin(&server, &parts);
     let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).cloned();
     let is_head = parts.method == Method::HEAD;
     let mut label = Label { verb: "other", group: String::new(), resource: String::new() };
-    let answered = std::panic::AssertUnwindSafe(route(&server, parts, body, &mut label)).catch_unwind().await;
+    let answered = std::panic::AssertUnwindSafe(route(&server, parts, body, &mut label, &trail)).catch_unwind().await;
     let response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => respond::error(&error),
@@ -106,11 +105,8 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     }
-    let audit_id = audit_id
-        .or_else(|| HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()).ok())
-        .unwrap_or_else(|| HeaderValue::from_static("-"));
-    headers.insert("audit-id", audit_id);
     server.metrics.request(label.verb, &label.group, &label.resource, response.status().as_u16(), started.elapsed());
+    let mut response = trail.answered(response);
     if is_head {
         *response.body_mut() = crate::body::ApiBody::empty();
     }
@@ -122,39 +118,43 @@ async fn route(
     parts: http::request::Parts,
     body: RequestBody,
     label: &mut Label,
+    trail: &Trail,
 ) -> Result<ApiResponse, ApiError> {
     let target = parse_path(parts.uri.path())?;
-    let user = authn::authenticate(&parts, &server.tokens)?;
+    let user = authn::authenticate(server, &parts).await?;
+    let acting = authn::impersonate(server, user, &parts)?;
     let query = Query::parse(parts.uri.query());
     if query.is_cut() {
         return Err(ApiError::bad_request("the request has too many query parameters"));
     }
-    match target {
-        Target::Resource(path) => {
-            let user = user.ok_or_else(ApiError::unauthorized)?;
-            if review::is_asked(&path) {
-                label.verb = "create";
-                return review::answer(&user, &parts.method);
-            }
-            on_resource(server, &user, path, query, parts, body, label).await
-        }
+    let path = match target {
+        Target::Resource(path) => return on_resource(server, &acting, path, query, parts, body, label, trail).await,
+        Target::GroupVersion { .. } => parts.uri.path().trim_end_matches('/').to_owned(),
+        Target::Other(ref path) => path.clone(),
+    };
+    let verb = parts.method.as_str().to_ascii_lowercase();
+    let info = RequestInfo::of_path(&path, &verb);
+    admit(server, &acting, &info, trail)?;
+    label.verb = "get";
+    let seat = fairness::enter(server, &acting.user, &info).await?;
+    let mut response = match target {
         Target::GroupVersion { group, version } => {
-            let user = user.ok_or_else(ApiError::unauthorized)?;
-            authz::non_resource(&user, &parts.method, parts.uri.path().trim_end_matches('/'))?;
-            label.verb = "get";
             reads_only(&parts.method)?;
-            discovery::group_version(server, &group, &version)
+            discovery::group_version(server, &group, &version)?
         }
-        Target::Other(path) => {
-            match &user {
-                Some(user) => authz::non_resource(user, &parts.method, &path)?,
-                None if authz::is_open(&path) => {}
-                None => return Err(ApiError::unauthorized()),
-            }
-            label.verb = "get";
-            other(server, &path, &query, &parts).await
-        }
-    }
+        _ => other(server, &path, &query, &parts).await?,
+    };
+    seat.stamp(response.headers_mut());
+    Ok(response)
+}
+
+/// Lets a request pass that its user may make. Asked before anything that costs: a look-up in memory is cheaper than
+/// to take in a body or to wait for a seat.
+fn admit(server: &Inner, acting: &Acting, info: &RequestInfo<'_>, trail: &Trail) -> Result<(), ApiError> {
+    trail.identified(acting, info);
+    let decision = authz::authorize(server, &acting.user, info);
+    trail.authorized(&decision);
+    if decision.allowed { Ok(()) } else { Err(authz::forbidden(&acting.user, info, &decision.reason)) }
 }
 
 fn reads_only(method: &Method) -> Result<(), ApiError> {
@@ -194,27 +194,24 @@ async fn other(
 #[allow(clippy::too_many_arguments, reason = "the parts of one request, used once")]
 async fn on_resource(
     server: &Arc<Inner>,
-    user: &UserInfo,
-    mut path: ResourcePath,
+    acting: &Acting,
+    path: ResourcePath,
     query: Query,
     parts: http::request::Parts,
     body: RequestBody,
     label: &mut Label,
+    trail: &Trail,
 ) -> Result<ApiResponse, ApiError> {
     let watch = query.flag("watch") || path.watch_prefix;
-    if path.watch_prefix
-        && let Some(name) = path.name.take()
-    {
-        // The old form of watching one object.
-        path.name = Some(name);
-    }
     let verb = match Verb::of(&parts.method, &path, watch) {
         Some(Verb::Get) if path.watch_prefix => Verb::Watch,
         Some(verb) => verb,
         None => return Err(ApiError::method_not_allowed_here()),
     };
     label.verb = verb.as_str();
-    authz::resource(user, verb, &path)?;
+    let info = RequestInfo::of_resource(parts.uri.path().trim_end_matches('/'), verb, &path, &query);
+    admit(server, acting, &info, trail)?;
+    let is_long_running = info.is_long_running();
     let rows = server.registry.snapshot();
     let Some(resource) = rows.find(&path.group, &path.version, &path.plural) else {
         let in_builtin_group = rows.version(&path.group, &path.version).is_some();
@@ -223,28 +220,35 @@ async fn on_resource(
     label.group.clone_from(&resource.group);
     label.resource.clone_from(&resource.plural);
     check_scope(&path, resource, verb)?;
-    authz::may_read_secret(user, &path, &rows)?;
 
+    // The body is taken in before the seat: a client that sends slowly keeps no other one waiting.
+    let has_body = !is_long_running && !matches!(verb, Verb::Get | Verb::List | Verb::Watch);
+    let body = if has_body {
+        tokio::time::timeout(REQUEST_TIMEOUT, write::read(body)).await.map_err(|_| ApiError::timeout())??
+    } else {
+        Bytes::new()
+    };
+    let seat = fairness::enter(server, &acting.user, &info).await?;
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let call = Call {
         server,
-        user,
+        user: &acting.user,
         path: &path,
         resource,
-        query,
+        query: query.clone(),
         headers: &parts.headers,
         user_agent,
         now: jiff::Timestamp::now(),
+        trail,
     };
-    let is_stream = verb == Verb::Watch || matches!(path.subresource.as_deref(), Some("log" | "exec"));
     let work = call.dispatch(verb, body, &parts);
-    let mut response = if is_stream {
-        let slot = server.streams.enter(&user.name)?;
+    let mut response = if is_long_running {
+        let slot = server.streams.enter(&acting.user.name)?;
         work.await?.map(|body| slot.guard(body))
     } else {
-        let _slot = server.in_flight.try_acquire().map_err(|_| ApiError::too_many_requests())?;
         tokio::time::timeout(REQUEST_TIMEOUT, work).await.map_err(|_| ApiError::timeout())??
     };
+    seat.stamp(response.headers_mut());
     if let Some(warning) = &resource.deprecation {
         respond::warn(response.headers_mut(), std::slice::from_ref(warning));
     }
@@ -283,9 +287,12 @@ impl Call<'_> {
     async fn dispatch(
         &self,
         verb: Verb,
-        body: RequestBody,
+        body: Bytes,
         parts: &http::request::Parts,
     ) -> Result<ApiResponse, ApiError> {
+        if let Some(answer) = self.resource.answer {
+            return self.review(answer, &body).await;
+        }
         let unknown = || ApiError::not_found(self.resource.named(), self.path.name.as_deref().unwrap_or_default());
         let not_here = || ApiError::method_not_allowed(verb.as_str(), self.resource.named());
         match (self.path.subresource.as_deref(), verb) {

@@ -134,7 +134,7 @@ impl View {
             return out.into();
         }
         let Ok(mut object) = convert::parse(&entry.json()) else { return Bytes::new() };
-        object["apiVersion"] = self.resource.api_version().into();
+        self.resource.to_request_version(&mut object);
         let shown = match self.shape {
             Shape::Object => object,
             Shape::Metadata | Shape::MetadataList => convert::partial(&object),

@@ -7,8 +7,11 @@ use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
 
+use super::convert;
+use super::negotiate::Shape;
 use super::respond::{self, ApiResponse};
 use super::{Call, RequestBody};
+use crate::registry::reviews::Answer;
 use crate::request::{DeleteOptions, ListOptions, ResourcePath, Verb, WriteOptions};
 use crate::status::ApiError;
 use crate::write::decode::{BODY_BYTES_MAX, Decoded, Format, decode};
@@ -31,6 +34,7 @@ impl Call<'_> {
             options: WriteOptions::parse(&self.query, kind, self.user_agent)?,
             now: self.now,
             warnings: Vec::new(),
+            trail: self.trail,
         })
     }
 
@@ -39,7 +43,7 @@ impl Call<'_> {
     }
 
     /// Create, update, patch, delete and deletecollection, of the object or its status.
-    pub(crate) async fn write(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn write(&self, verb: Verb, body: Bytes) -> Result<ApiResponse, ApiError> {
         let accepted = self.accepted(false)?;
         let part = match self.path.subresource.as_deref() {
             Some("status") => Part::Status,
@@ -47,11 +51,10 @@ impl Call<'_> {
             _ => Part::Main,
         };
         if verb == Verb::DeleteCollection {
-            return self.delete_collection(read(body).await?).await;
+            return self.delete_collection(body).await;
         }
         if verb == Verb::Delete {
-            let bytes = read(body).await?;
-            let options = self.delete_options(&bytes)?;
+            let options = self.delete_options(&body)?;
             let mut w = self.start(verb)?;
             w.options.dry_run = options.dry_run;
             let written = delete::delete(&mut w, &options).await?;
@@ -69,25 +72,51 @@ impl Call<'_> {
         }
     }
 
-    async fn change(&self, w: &mut Write<'_>, verb: Verb, body: RequestBody, part: Part) -> Result<Written, ApiError> {
+    async fn change(&self, w: &mut Write<'_>, verb: Verb, body: Bytes, part: Part) -> Result<Written, ApiError> {
         match verb {
             Verb::Create => {
                 if self.resource.terminating {
                     let why = "create not allowed while custom resource definition is terminating";
                     return Err(ApiError::forbidden(self.resource.named(), "", why));
                 }
-                let decoded = self.decode_object(&read(body).await?)?;
+                let decoded = self.decode_object(&body)?;
                 create::create(w, decoded, None, false).await
             }
             Verb::Update => {
-                let decoded = self.decode_object(&read(body).await?)?;
+                let decoded = self.decode_object(&body)?;
                 update::update(w, decoded, part).await
             }
             _ => {
                 let kind = PatchKind::of(self.content_type(), self.resource.strategic().is_some())?;
-                patch::patch(w, kind, &read(body).await?, part).await
+                patch::patch(w, kind, &body, part).await
             }
         }
+    }
+
+    /// Answers a question that is not stored.
+    pub(crate) async fn review(&self, answer: Answer, body: &Bytes) -> Result<ApiResponse, ApiError> {
+        let accepted = self.accepted(false)?;
+        if accepted.shape != Shape::Object {
+            return Err(ApiError::not_acceptable(
+                "only the following media types are accepted: application/json, application/yaml",
+            ));
+        }
+        let mut w = self.start(Verb::Create)?;
+        let Decoded { value: mut review, duplicates } = self.decode_object(body)?;
+        w.check_kind(&mut review)?;
+        w.check_namespace(&mut review)?;
+        let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+        problems.extend(self.resource.structural().prune(&mut review).iter().map(ToString::to_string));
+        w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+        let errors = self.resource.structural().validate(&review, None);
+        if !errors.is_empty() {
+            return Err(w.invalid("", errors));
+        }
+        let review = answer(self, review).await?;
+        let (body, content_type) = convert::encode(review.to_string().into(), accepted.media, self.pretty())?;
+        let mut response = respond::with(201, content_type, body);
+        respond::warn(response.headers_mut(), &w.warnings);
+        Ok(response)
     }
 
     fn written(
@@ -168,18 +197,17 @@ impl Call<'_> {
     }
 
     /// The scale subresource.
-    pub(crate) async fn scale(&self, verb: Verb, body: RequestBody) -> Result<ApiResponse, ApiError> {
+    pub(crate) async fn scale(&self, verb: Verb, body: Bytes) -> Result<ApiResponse, ApiError> {
         let mut w = self.start(verb)?;
         if verb == Verb::Get {
             return Ok(respond::json(200, scale::get(&w).await?));
         }
-        let bytes = read(body).await?;
         let input = if verb == Verb::Update {
             let format = Format::of(self.content_type())
                 .ok_or_else(|| ApiError::unsupported_media("application/json, application/yaml"))?;
-            scale::Input::Whole(decode(&bytes, format)?)
+            scale::Input::Whole(decode(&body, format)?)
         } else {
-            scale::Input::Patch(PatchKind::of(self.content_type(), false)?, &bytes)
+            scale::Input::Patch(PatchKind::of(self.content_type(), false)?, &body)
         };
         let written = scale::write(&mut w, input).await?;
         let mut response = respond::json(written.code, written.body);
@@ -193,7 +221,7 @@ impl Call<'_> {
 const DRAINED_BYTES_MAX: usize = 64 << 20;
 
 /// The whole body, bounded.
-async fn read(mut body: RequestBody) -> Result<Bytes, ApiError> {
+pub(super) async fn read(mut body: RequestBody) -> Result<Bytes, ApiError> {
     match Limited::new(&mut body, BODY_BYTES_MAX).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {

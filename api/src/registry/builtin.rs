@@ -51,6 +51,7 @@ pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool) -> Ve
                 built_in: false,
                 rules: Rules { name_chars_max: strategy.name_chars_max, ..Rules::CUSTOM },
                 strategy,
+                answer: None,
                 deprecation: deprecation(version, &group, &name, &kind),
                 terminating,
                 storage: Arc::clone(storage),

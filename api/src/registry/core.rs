@@ -166,6 +166,7 @@ impl CoreKind {
             built_in: true,
             rules: self.rules,
             strategy,
+            answer: None,
             deprecation: None,
             terminating: false,
             storage: Arc::clone(storage),
@@ -188,7 +189,7 @@ fn age() -> Value {
 }
 
 /// The schema of a Kubernetes type, with references replaced and without what is not structural.
-fn schema_of<T: JsonSchema>() -> Value {
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     let schema = schemars::generate::SchemaSettings::openapi3().into_generator().into_root_schema_for::<T>();
     let mut value = berth_schema::openapi::inline_refs(schema.to_value());
     if let Value::Object(root) = &mut value {

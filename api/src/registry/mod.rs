@@ -5,6 +5,7 @@ pub(crate) mod builtin;
 pub(crate) mod core;
 pub(crate) mod crd;
 pub(crate) mod resource;
+pub(crate) mod reviews;
 pub(crate) mod strategy;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 pub(crate) use resource::{NameRule, Resource, ScalePaths, Storage};
+pub(crate) use reviews::ReviewKind;
 
 /// The rows of one moment.
 #[derive(Debug, Default)]
@@ -36,6 +38,11 @@ impl Rows {
     /// The rows of a group and version.
     pub(crate) fn version(&self, group: &str, version: &str) -> Option<&BTreeMap<String, Arc<Resource>>> {
         self.by_version.iter().find(|((g, v), _)| g == group && v == version).map(|(_, rows)| rows)
+    }
+
+    /// A row of a kind in whichever version is served.
+    pub(crate) fn any_version(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
+        self.by_version.iter().filter(|((g, _), _)| g == group).find_map(|(_, rows)| rows.get(plural))
     }
 
     /// The versions of every group, the best first, groups in discovery's order.

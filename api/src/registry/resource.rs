@@ -10,6 +10,7 @@ use berth_schema::table::Columns;
 use berth_store::cache::Cache;
 use serde_json::Value;
 
+use super::reviews::Answer;
 use super::strategy::Strategy;
 use crate::request::Verb;
 use crate::status::Named;
@@ -51,6 +52,8 @@ pub(crate) struct Rules {
     pub ttl: Option<Duration>,
     /// Collections can be deleted as a whole.
     pub delete_collection: bool,
+    /// Objects are answered and not stored.
+    pub create_only: bool,
 }
 
 impl Rules {
@@ -65,6 +68,7 @@ impl Rules {
         kind_optional: false,
         ttl: None,
         delete_collection: true,
+        create_only: false,
     };
 
     /// The rules of most core kinds.
@@ -109,6 +113,8 @@ pub(crate) struct Resource {
     pub built_in: bool,
     pub rules: Rules,
     pub strategy: &'static Strategy,
+    /// Answers a POST instead of storing it.
+    pub answer: Option<Answer>,
     /// A warning for each request to this version, when it is deprecated.
     pub deprecation: Option<String>,
     /// A definition that is being deleted takes no new objects.
@@ -184,7 +190,28 @@ impl Resource {
     }
 
     pub(crate) fn supports(&self, verb: Verb) -> bool {
-        verb != Verb::DeleteCollection || self.rules.delete_collection
+        match verb {
+            Verb::Create => true,
+            _ if self.rules.create_only => false,
+            Verb::DeleteCollection => self.rules.delete_collection,
+            _ => true,
+        }
+    }
+
+    /// An object in its stored form, as this version shows it.
+    pub(crate) fn to_request_version(&self, object: &mut Value) {
+        object["apiVersion"] = self.api_version().into();
+        if let Some(shape) = &self.strategy.shape {
+            (shape.from_stored)(object);
+        }
+    }
+
+    /// An object of this version, in its stored form.
+    pub(crate) fn to_stored_version(&self, object: &mut Value) {
+        object["apiVersion"] = self.storage.api_version.clone().into();
+        if let Some(shape) = &self.strategy.shape {
+            (shape.to_stored)(object);
+        }
     }
 
     /// The verbs as discovery lists them.

@@ -1,9 +1,11 @@
 //! What a request asks for, read from its method, path and query before anything else looks at it.
 
+mod info;
 mod options;
 mod path;
 mod query;
 
+pub(crate) use info::RequestInfo;
 pub(crate) use options::parse_revision;
 pub(crate) use options::{
     DeleteOptions, FieldValidation, ListOptions, Preconditions, Propagation, RevisionMatch, WriteOptions,

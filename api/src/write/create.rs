@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::decode::Decoded;
 use super::{Write, Written, meta, store_error};
+use crate::admission::{self, Operation};
 use crate::status::ApiError;
 
 /// How often a generated name is tried before "already exists" is the answer.
@@ -33,11 +34,15 @@ pub(crate) async fn create(
         meta::of(&mut object).insert("name".into(), meta::generate_name(&prefix).into());
     }
     let name = meta::text(&object, "name").to_owned();
-    crate::authz::may_create(w.user, w.path, &name)?;
-    crate::admission::may_create(w, &name).await?;
+    crate::authz::may_create(w, &name, &object)?;
+    admission::may_create(w, &name).await?;
 
     let managed = object["metadata"].get("managedFields").cloned();
-    finish(w, &mut object, duplicates)?;
+    prepare(w, &mut object, duplicates)?;
+    if admission::mutate(w, Operation::Create, &mut object, None).await? {
+        fit(w, &mut object)?;
+    }
+    check(w, &object)?;
     if let Some(managed) = managed.filter(|_| tracked) {
         meta::of(&mut object).insert("managedFields".into(), managed);
     }
@@ -59,6 +64,7 @@ pub(crate) async fn create(
                 w.now,
             );
         }
+        admission::validate(w, Operation::Create, Some(&attempted), None).await?;
         let name = meta::text(&attempted, "name").to_owned();
         let key: Arc<str> = w.resource.key(w.namespace(), &name).into();
         let encoded = w.encode(attempted);
@@ -87,8 +93,8 @@ pub(crate) async fn create(
     unreachable!("the last attempt returns")
 }
 
-/// Everything between the body and the commit: prune, default, and check all at once.
-fn finish(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Result<(), ApiError> {
+/// From a body to an object: prune, report, complete the metadata, default.
+fn prepare(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Result<(), ApiError> {
     let resource = Arc::clone(w.resource);
     if resource.has_status
         && let Some(root) = object.as_object_mut()
@@ -96,16 +102,34 @@ fn finish(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Res
         root.remove("status");
     }
     let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
-    let managed = meta::of(object).remove("managedFields");
+    meta::of(object).remove("managedFields");
     problems.extend(resource.structural().prune(object).iter().map(ToString::to_string));
-    drop(managed);
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
     meta::prepare_create(object, &resource, w.now);
     (resource.strategy.prepare_create)(object);
-    if !resource.structural().default(object) {
-        return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
-    }
+    default(w, object)
+}
 
+/// Fits an object to its schema again after a rule has changed it.
+fn fit(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
+    let managed = meta::of(object).remove("managedFields");
+    w.resource.structural().prune(object);
+    if let Some(managed) = managed {
+        meta::of(object).insert("managedFields".into(), managed);
+    }
+    default(w, object)
+}
+
+fn default(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
+    if w.resource.structural().default(object) {
+        return Ok(());
+    }
+    Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE))
+}
+
+/// Finds everything that is wrong at once.
+fn check(w: &mut Write<'_>, object: &Value) -> Result<(), ApiError> {
+    let resource = Arc::clone(w.resource);
     let mut errors = Vec::new();
     meta::validate(object, None, &resource, &mut errors, &mut w.warnings);
     errors.extend(resource.structural().validate(object, None));

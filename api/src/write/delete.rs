@@ -6,6 +6,7 @@ use berth_store::{OpResponse, Txn};
 use serde_json::{Value, json};
 
 use super::{Current, Write, Written, meta, store_error};
+use crate::admission::{self, Operation};
 use crate::request::{DeleteOptions, Preconditions, Propagation};
 use crate::status::{self, ApiError};
 
@@ -24,6 +25,7 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
     let key: Arc<str> = w.resource.key(w.namespace(), &name).into();
     for _ in 0..super::ATTEMPTS_MAX {
         check_preconditions(w, &options.preconditions, &current)?;
+        admission::validate(w, Operation::Delete, None, Some(&current.object)).await?;
         let marked = mark(w, options, &current.object);
         let is_held = !meta::finalizers(&marked).is_empty() || (w.resource.strategy.is_held)(&marked);
         if is_held {

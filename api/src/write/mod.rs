@@ -22,6 +22,7 @@ use berth_store::{Kv, Op, OpResponse, Revision, StoreError, Txn};
 use bytes::Bytes;
 use serde_json::Value;
 
+use crate::audit::Trail;
 use crate::authn::UserInfo;
 use crate::inner::Inner;
 use crate::registry::Resource;
@@ -49,6 +50,7 @@ pub(crate) struct Write<'a> {
     pub now: jiff::Timestamp,
     /// For `Warning` headers.
     pub warnings: Vec<String>,
+    pub trail: &'a Trail,
 }
 
 /// The answer of a write.
@@ -75,6 +77,15 @@ pub(crate) enum Step {
     Put(Value),
     /// The object goes; this is its last state, for the answer.
     Remove(Value),
+    /// What the client wants: to be completed, admitted and checked.
+    Complete(Wanted),
+}
+
+/// An object as a client wants it to be.
+pub(crate) struct Wanted {
+    pub object: Value,
+    pub part: update::Part,
+    pub booking: update::Booking,
 }
 
 impl Write<'_> {
@@ -100,7 +111,7 @@ impl Write<'_> {
             ApiError::internal("a stored object cannot be read")
         })?;
         if !self.resource.is_stored_version() {
-            object["apiVersion"] = self.resource.api_version().into();
+            self.resource.to_request_version(&mut object);
         }
         Ok(Current { object, revision: kv.mod_revision })
     }
@@ -122,8 +133,13 @@ impl Write<'_> {
                 current = self.read(&name).await?.ok_or_else(|| ApiError::not_found(self.resource.named(), &name))?;
             }
             self.warnings.truncate(warnings);
-            let (txn, new) = match compute(self, &current)? {
-                Step::Keep => return Ok(self.answer(200, &Encoded::new(&current.object), current.revision)),
+            let step = match compute(self, &current)? {
+                Step::Complete(wanted) => Box::pin(update::complete(self, &current, wanted)).await?,
+                step => step,
+            };
+            let (txn, new) = match step {
+                Step::Complete(_) => return Err(ApiError::internal("a write was completed twice")),
+                Step::Keep => return Ok(self.answer(200, &self.encode(current.object), current.revision)),
                 Step::Put(object) => {
                     let encoded = self.encode(object);
                     (self.put(&key, &encoded, current.revision).await?, encoded)
@@ -158,7 +174,7 @@ impl Write<'_> {
     /// Serialises in the stored version.
     pub(crate) fn encode(&self, mut object: Value) -> Encoded {
         if !self.resource.is_stored_version() {
-            object["apiVersion"] = self.resource.storage.api_version.clone().into();
+            self.resource.to_stored_version(&mut object);
         }
         Encoded::new(&object)
     }

@@ -8,8 +8,8 @@ use berth_schema::patch::{PatchError, json_patch, merge_patch, strategic_merge_p
 use serde_json::Value;
 
 use super::decode::{Decoded, Format, decode};
-use super::update::{Booking, Part, check_revision, complete};
-use super::{Current, Write, Written, create, meta, misfit};
+use super::update::{Booking, Part, check_revision};
+use super::{Current, Step, Wanted, Write, Written, create, meta, misfit};
 use crate::registry::strategy::config;
 use crate::request::FieldValidation;
 use crate::status::{ApiError, Cause};
@@ -73,7 +73,7 @@ pub(crate) async fn patch(w: &mut Write<'_>, kind: PatchKind, body: &[u8], part:
         let document = with_revision(current);
         let patched = apply_to(w, kind, &document, &patch)?;
         let patched = check_patched(w, patched, current)?;
-        complete(w, current, patched, part, Booking::Track)
+        Ok(Step::Complete(Wanted { object: patched, part, booking: Booking::Track }))
     })
     .await
 }
@@ -180,7 +180,7 @@ async fn apply_patch(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<Writt
         }
         let object = merged(w, Some(&current.object), &applied, part)?;
         check_revision(w, &applied, current)?;
-        complete(w, current, object, part, Booking::Done)
+        Ok(Step::Complete(Wanted { object, part, booking: Booking::Done }))
     })
     .await
 }

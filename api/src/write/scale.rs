@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::decode::{Decoded, Format, decode};
 use super::patch::{PatchKind, patch_error};
-use super::update::{Booking, Part, check_revision, complete};
-use super::{Current, Write, Written, meta};
+use super::update::{Booking, Part, check_revision};
+use super::{Step, Wanted, Write, Written, meta};
 use crate::registry::ScalePaths;
 use crate::status::ApiError;
 
@@ -79,13 +79,7 @@ pub(crate) async fn write(w: &mut Write<'_>, input: Input<'_>) -> Result<Written
             }
             let mut object = current.object.clone();
             set(&mut object, &scale_paths.spec_replicas, json!(replicas));
-            complete(
-                w,
-                &Current { object: current.object.clone(), revision: current.revision },
-                object,
-                Part::Main,
-                Booking::Track,
-            )
+            Ok(Step::Complete(Wanted { object, part: Part::Main, booking: Booking::Track }))
         })
         .await?;
     let object: Value = serde_json::from_slice(&written.body).map_err(ApiError::internal)?;

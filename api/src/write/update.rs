@@ -7,7 +7,8 @@ use berth_schema::managed::{same_but_times, track_update};
 use serde_json::{Map, Value};
 
 use super::decode::Decoded;
-use super::{Current, Step, Write, Written, create, meta};
+use super::{Current, Step, Wanted, Write, Written, create, meta};
+use crate::admission::{self, Operation};
 use crate::registry::Resource;
 use crate::status::ApiError;
 
@@ -75,7 +76,7 @@ pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Resu
             let why = format!("Precondition failed: UID in precondition: {given_uid}, UID in object meta: {uid}");
             return Err(ApiError::conflict(w.resource.named(), w.name(), &why));
         }
-        complete(w, current, sent.clone(), part, Booking::Track)
+        Ok(Step::Complete(Wanted { object: sent.clone(), part, booking: Booking::Track }))
     })
     .await
 }
@@ -110,51 +111,18 @@ pub(crate) enum Booking {
 }
 
 /// From the object that a client wants to the one that is stored: carries over what is not the endpoint's,
-/// prunes, defaults, validates everything at once, counts the generation, books the fields.
-pub(crate) fn complete(
-    w: &mut Write<'_>,
-    current: &Current,
-    wanted: Value,
-    part: Part,
-    booking: Booking,
-) -> Result<Step, ApiError> {
-    let resource = Arc::clone(w.resource);
+/// prunes, defaults, admits, validates everything at once, counts the generation, books the fields.
+pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wanted) -> Result<Step, ApiError> {
+    let Wanted { object: mut new, part, booking } = wanted;
     let old = &current.object;
-    let mut new = wanted;
-    keep_managed_fields(&mut new, old);
-    match part {
-        Part::Status => only_field(&mut new, old, &["status"]),
-        Part::Finalize => only_field(&mut new, old, &["spec"]),
-        Part::Main if resource.has_status => set_or_remove(&mut new, "status", old.get("status").cloned()),
-        Part::Main => {}
+    carry_over(w, &mut new, old, part);
+    fit(w, &mut new, Unknown::Report)?;
+    if admission::mutate(w, Operation::Update, &mut new, Some(old)).await? {
+        // A rule may change what the endpoint owns, nothing else.
+        carry_over(w, &mut new, old, part);
+        fit(w, &mut new, Unknown::Drop)?;
     }
-    meta::prepare_update(&mut new, old);
-    if part == Part::Main {
-        (resource.strategy.prepare_update)(&mut new, old);
-    }
-    let managed = meta::of(&mut new).remove("managedFields");
-    // What the patch brought in that the schema does not know; a full body was pruned before.
-    let unknown: Vec<String> = resource.structural().prune(&mut new).iter().map(ToString::to_string).collect();
-    w.report_fields(unknown, |w, problems| {
-        let message = format!("Invalid value: \"the patched object\": strict decoding error: {problems}");
-        ApiError::invalid(
-            "",
-            "",
-            "",
-            vec![crate::status::Cause {
-                reason: "FieldValueInvalid".into(),
-                message: format!("{message} ({})", w.resource.kind),
-                field: "patch".into(),
-            }],
-        )
-    })?;
-    if !resource.structural().default(&mut new) {
-        return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
-    }
-    if let Some(managed) = managed {
-        meta::of(&mut new).insert("managedFields".into(), managed);
-    }
-
+    let resource = Arc::clone(w.resource);
     let mut errors = Vec::new();
     if part == Part::Main {
         meta::validate(&new, Some(old), &resource, &mut errors, &mut w.warnings);
@@ -166,7 +134,7 @@ pub(crate) fn complete(
     if !errors.is_empty() {
         return Err(w.invalid(w.name(), errors));
     }
-    crate::authz::may_write_task(w.user, w.path, old, &new)?;
+    crate::authz::may_update(w, old, &new)?;
     let spec_changed = differs_beyond_status(&resource, old, &new);
     if resource.rules.generation && spec_changed {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
@@ -180,10 +148,61 @@ pub(crate) fn complete(
     if part == Part::Main && spec_changed {
         (resource.strategy.warnings)(&new, &mut w.warnings);
     }
+    admission::validate(w, Operation::Update, Some(&new), Some(old)).await?;
     if meta::is_terminating(&new) && meta::finalizers(&new).is_empty() && !(resource.strategy.is_held)(&new) {
         return Ok(Step::Remove(new));
     }
     Ok(if same_but_times(old, &new) { Step::Keep } else { Step::Put(new) })
+}
+
+/// Puts back what this endpoint does not write.
+fn carry_over(w: &Write<'_>, new: &mut Value, old: &Value, part: Part) {
+    keep_managed_fields(new, old);
+    match part {
+        Part::Status => only_field(new, old, &["status"]),
+        Part::Finalize => only_field(new, old, &["spec"]),
+        Part::Main if w.resource.has_status => set_or_remove(new, "status", old.get("status").cloned()),
+        Part::Main => {}
+    }
+    meta::prepare_update(new, old);
+    if part == Part::Main {
+        (w.resource.strategy.prepare_update)(new, old);
+    }
+}
+
+/// What becomes of fields that the schema does not know.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unknown {
+    /// What a patch brought in is told to the client; a full body was pruned before.
+    Report,
+    /// They go silently: they are not the client's.
+    Drop,
+}
+
+/// Fits an object to its schema: prunes and defaults it.
+fn fit(w: &mut Write<'_>, new: &mut Value, unknown: Unknown) -> Result<(), ApiError> {
+    let resource = Arc::clone(w.resource);
+    let managed = meta::of(new).remove("managedFields");
+    let problems = resource.structural().prune(new);
+    if unknown == Unknown::Report {
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        w.report_fields(problems, |w, problems| {
+            let message = format!("Invalid value: \"the patched object\": strict decoding error: {problems}");
+            let cause = crate::status::Cause {
+                reason: "FieldValueInvalid".into(),
+                message: format!("{message} ({})", w.resource.kind),
+                field: "patch".into(),
+            };
+            ApiError::invalid("", "", "", vec![cause])
+        })?;
+    }
+    if !resource.structural().default(new) {
+        return Err(ApiError::too_large_because(super::DEFAULTS_TOO_LARGE));
+    }
+    if let Some(managed) = managed {
+        meta::of(new).insert("managedFields".into(), managed);
+    }
+    Ok(())
 }
 
 /// No managedFields (or an empty list) in a body means "as they are".

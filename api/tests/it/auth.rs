@@ -29,8 +29,11 @@ async fn whoever_is_known_is_told_who_they_are() {
     let review = ask_as(&server, Some(user), "POST", path).json(&body).send().await.expect(201);
     assert_eq!(review["status"]["userInfo"]["username"], "eve");
     assert_eq!(review["status"]["userInfo"]["groups"], serde_json::json!(["readers", "system:authenticated"]));
-    ask_as(&server, None, "POST", path).json(&body).send().await.expect(401);
+    let status = ask_as(&server, None, "POST", path).json(&body).send().await.expect(403);
+    assert!(status["message"].as_str().unwrap().contains("User \"system:anonymous\" cannot create"), "{status}");
     get(&server, path).await.expect(405);
+    let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    ask(&server, "POST", path).header("accept", table).json(&body).send().await.expect(406);
 }
 
 #[tokio::test]
@@ -40,9 +43,12 @@ async fn nobody_in_particular_sees_health_and_version_only() {
         assert_eq!(ask_as(&server, None, "GET", path).send().await.code, 200, "{path}");
     }
     for path in ["/", "/api", "/apis", "/openapi/v2", "/metrics", SERVICES, "/apis/berth.dev/v1"] {
-        let status = ask_as(&server, None, "GET", path).send().await.expect(401);
-        assert_eq!((&status["reason"], &status["message"]), (&json!("Unauthorized"), &json!("Unauthorized")));
+        let status = ask_as(&server, None, "GET", path).send().await.expect(403);
+        assert_eq!(status["reason"], "Forbidden");
+        assert!(status["message"].as_str().unwrap().contains("User \"system:anonymous\" cannot"), "{status}");
     }
+    let status = ask_as(&server, None, "GET", "/api").send().await.expect(403);
+    assert_eq!(status["message"], "forbidden: User \"system:anonymous\" cannot get path \"/api\"");
     let bad = ask_as(&server, None, "GET", "/version").header("authorization", "Bearer wrong").send().await;
     assert_eq!(bad.code, 401, "a wrong token is refused even where none is needed");
 }
@@ -51,7 +57,7 @@ async fn nobody_in_particular_sees_health_and_version_only() {
 async fn a_header_does_not_make_a_user() {
     let server = server().await;
     for name in ["x-remote-user", "impersonate-user", "userinfo"] {
-        assert_eq!(ask_as(&server, None, "GET", SERVICES).header(name, "admin").send().await.code, 401);
+        assert_eq!(ask_as(&server, None, "GET", SERVICES).header(name, "admin").send().await.code, 403);
     }
 }
 

@@ -32,8 +32,18 @@ pub(crate) struct Strategy {
     pub is_held: fn(&Value) -> bool,
     /// Changes an object that is marked for deletion.
     pub mark_deleted: fn(&mut Value),
+    /// How this version's shape differs from the stored one; `None`: by `apiVersion` only.
+    pub shape: Option<Shape>,
     /// Seconds that an object is given to end when it is deleted, unless the request says; `None`: at once.
     pub grace_seconds: fn(&Value) -> Option<i64>,
+}
+
+/// A pair of changes between the stored shape of a kind and the shape of one of its versions. Each takes and leaves a
+/// whole object; neither fails, and one undoes the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub from_stored: fn(&mut Value),
+    pub to_stored: fn(&mut Value),
 }
 
 /// Nothing is special.
@@ -47,6 +57,7 @@ pub(crate) static CUSTOM: Strategy = Strategy {
     forbids_delete: |_| None,
     is_held: |_| false,
     mark_deleted: |_| {},
+    shape: None,
     grace_seconds: |_| None,
 };
 

@@ -100,6 +100,12 @@ impl Cache {
         self.shared.state.read().revision()
     }
 
+    /// Counts up with each change of an object: what is computed from a [`snapshot`](Self::snapshot) is fresh as long
+    /// as this stays what it was before the snapshot was taken. Never takes a lock.
+    pub fn changes(&self) -> u64 {
+        self.shared.changes()
+    }
+
     /// Waits until [`revision`](Self::revision) is at least this.
     pub async fn wait_until(&self, revision: Revision, timeout: Duration) -> Result<Revision, TooNew> {
         let current = self.revision();

@@ -9,7 +9,7 @@ use super::watcher::Gone;
 use crate::kv::Revision;
 
 /// Does not change, and costs only what has changed since.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub(super) revision: Revision,
     pub(super) entries: Chunks,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
@@ -32,6 +33,8 @@ pub(super) struct Shared {
     applied: Notify,
     /// There are events for watchers without an indexed interest.
     pub(super) events: Arc<Notify>,
+    /// Counts up with each batch that changed an object.
+    changes: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl Shared {
             kept: VecDeque::new(),
             relists_count: 0,
         };
-        Self { extractor, state: RwLock::new(state), applied: Notify::new(), events: Arc::default() }
+        Self { extractor, state: RwLock::new(state), applied: Notify::new(), events: Arc::default(), changes: AtomicU64::new(1) }
     }
 
     /// Replaces everything by a fresh list. Watchers cannot go on over this.
@@ -146,8 +149,13 @@ impl Shared {
         }
     }
 
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     fn wake(&self, signals: Vec<Arc<Notify>>, has_events: bool) {
         if has_events {
+            self.changes.fetch_add(1, Ordering::Release);
             self.events.notify_waiters();
         }
         signals.iter().for_each(|signal| signal.notify_waiters());

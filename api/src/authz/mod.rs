@@ -3,12 +3,16 @@
 //! Decided from the request alone, before the object is looked at; what depends on the object (an agent and
 //! its own tasks) is asked in the write path through [`may_write_task`].
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::authn::{GROUP_AUTHENTICATED, GROUP_CONTROLLERS, GROUP_MASTERS, GROUP_NODES, NODE_USER_PREFIX, UserInfo};
-use crate::registry::Rows;
-use crate::request::{ResourcePath, Verb};
+use crate::inner::Inner;
+use crate::registry::{ReviewKind, Rows};
+use crate::request::{RequestInfo, ResourcePath, Verb};
 use crate::status::{ApiError, Named};
+use crate::write::Write;
 
 /// One thing that members of [`GROUP_NODES`] may do.
 struct Allow {
@@ -69,57 +73,84 @@ pub(crate) fn node_of(user: &UserInfo) -> Option<&str> {
     user.name.strip_prefix(NODE_USER_PREFIX).filter(|n| !n.is_empty())
 }
 
-/// Whether the user may do this to a resource.
-///
-/// # Errors
-/// 403 with the words of Kubernetes.
-pub(crate) fn resource(user: &UserInfo, verb: Verb, path: &ResourcePath) -> Result<(), ApiError> {
-    if is_almighty(user) {
-        return Ok(());
+/// What was decided of a request, and why: the reason goes into the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub allowed: bool,
+    pub reason: Cow<'static, str>,
+}
+
+impl Decision {
+    fn of(allowed: bool) -> Self {
+        Self { allowed, reason: Cow::Borrowed("") }
     }
-    let full = match &path.subresource {
+}
+
+/// Whether a user may do this.
+pub(crate) fn authorize(server: &Inner, user: &UserInfo, info: &RequestInfo<'_>) -> Decision {
+    match info.resource {
+        Some(path) => {
+            let may = may_resource(user, info.verb, path);
+            Decision::of(may && may_read_secret(user, path, &server.registry.rows()))
+        }
+        None => Decision::of(may_path(user, info.verb, info.path)),
+    }
+}
+
+/// 403 with the words of Kubernetes.
+pub(crate) fn forbidden(user: &UserInfo, info: &RequestInfo<'_>, reason: &str) -> ApiError {
+    let Some(path) = info.resource else { return ApiError::forbidden_path(&user.name, info.verb, info.path) };
+    let full = full_name(path);
+    let at = match info.namespace() {
+        "" => "at the cluster scope".to_owned(),
+        ns => format!("in the namespace \"{ns}\""),
+    };
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let why = format!(
+        "User \"{}\" cannot {} resource \"{full}\" in API group \"{}\" {at}{because}",
+        user.name, info.verb, path.group
+    );
+    ApiError::forbidden(Named { group: &path.group, plural: &path.plural }, info.name, &why)
+}
+
+/// `tasks`, or `tasks/status`.
+fn full_name(path: &ResourcePath) -> String {
+    match &path.subresource {
         Some(sub) => format!("{}/{sub}", path.plural),
         None => path.plural.clone(),
-    };
-    if let Some(node) = node_of(user) {
-        let allowed = NODE_RULES.iter().any(|rule| {
-            rule.group == path.group
-                && rule.resource == full
-                && rule.verbs.contains(&verb)
-                && match rule.scope {
-                    Scope::All | Scope::OwnTasks | Scope::OwnSecrets => true,
-                    Scope::OwnName => has_name(path, verb, node),
-                    Scope::OwnNameIn(ns) => path.namespace.as_deref() == Some(ns) && has_name(path, verb, node),
-                }
-        });
-        if allowed {
-            return Ok(());
-        }
     }
-    let at = match &path.namespace {
-        Some(ns) => format!("in the namespace \"{ns}\""),
-        None => "at the cluster scope".to_owned(),
-    };
-    let why = format!(
-        "User \"{}\" cannot {} resource \"{full}\" in API group \"{}\" {at}",
-        user.name,
-        verb.as_str(),
-        path.group
-    );
-    let named = Named { group: &path.group, plural: &path.plural };
-    Err(ApiError::forbidden(named, path.name.as_deref().unwrap_or_default(), &why))
+}
+
+fn may_resource(user: &UserInfo, verb: &str, path: &ResourcePath) -> bool {
+    let is_review = path.group == "authentication.k8s.io" && path.plural == "selfsubjectreviews";
+    if is_almighty(user) || is_review && user.is_in(GROUP_AUTHENTICATED) {
+        return true;
+    }
+    let Some(node) = node_of(user) else { return false };
+    let full = full_name(path);
+    NODE_RULES.iter().any(|rule| {
+        rule.group == path.group
+            && rule.resource == full
+            && rule.verbs.iter().any(|v| v.as_str() == verb)
+            && match rule.scope {
+                Scope::All | Scope::OwnTasks | Scope::OwnSecrets => true,
+                Scope::OwnName => has_name(path, verb, node),
+                Scope::OwnNameIn(ns) => path.namespace.as_deref() == Some(ns) && has_name(path, verb, node),
+            }
+    })
 }
 
 /// A create has no name in its path; the write path compares the body's through [`may_create`].
-fn has_name(path: &ResourcePath, verb: Verb, node: &str) -> bool {
-    path.name.as_deref() == Some(node) || (verb == Verb::Create && path.name.is_none())
+fn has_name(path: &ResourcePath, verb: &str, node: &str) -> bool {
+    path.name.as_deref() == Some(node) || (verb == "create" && path.name.is_none())
 }
 
 /// Whether the user may create an object of this name: an agent makes its own Node and Lease only.
 ///
 /// # Errors
 /// 403.
-pub(crate) fn may_create(user: &UserInfo, path: &ResourcePath, name: &str) -> Result<(), ApiError> {
+pub(crate) fn may_create(w: &Write<'_>, name: &str, _object: &Value) -> Result<(), ApiError> {
+    let (user, path) = (w.user, w.path);
     let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
     // An apply of an absent object creates, too: only what may be created at all is allowed here.
     let allowed = match path.plural.as_str() {
@@ -134,12 +165,20 @@ pub(crate) fn may_create(user: &UserInfo, path: &ResourcePath, name: &str) -> Re
     Err(ApiError::forbidden(named, name, &format!("the agent of node \"{node}\" may create only its own")))
 }
 
+/// Whether the user may make this change of an object; asked when both states are known.
+///
+/// # Errors
+/// 403.
+pub(crate) fn may_update(w: &Write<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
+    may_write_task(w.user, w.path, old, new)
+}
+
 /// Whether the user may change this Task: an agent changes only the status and the finalizers of tasks that
 /// are bound to its node.
 ///
 /// # Errors
 /// 403.
-pub(crate) fn may_write_task(user: &UserInfo, path: &ResourcePath, old: &Value, new: &Value) -> Result<(), ApiError> {
+fn may_write_task(user: &UserInfo, path: &ResourcePath, old: &Value, new: &Value) -> Result<(), ApiError> {
     let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
     if path.group != "berth.dev" || path.plural != "tasks" {
         return Ok(());
@@ -163,16 +202,13 @@ pub(crate) fn may_write_task(user: &UserInfo, path: &ResourcePath, old: &Value, 
 
 /// Whether the user may read this Secret: an agent reads only what a task that is bound to its node names. Whoever
 /// takes over a node does not get the secrets of the others.
-///
-/// # Errors
-/// 403.
-pub(crate) fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows) -> Result<(), ApiError> {
-    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
+fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows) -> bool {
+    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return true };
     if !path.group.is_empty() || path.plural != "secrets" {
-        return Ok(());
+        return true;
     }
     let name = path.name.as_deref().unwrap_or_default();
-    let bound = rows.find(berth_types::GROUP, "v1", "tasks").is_some_and(|row| {
+    rows.find(berth_types::GROUP, "v1", "tasks").is_some_and(|row| {
         let tasks = row.storage.cache.snapshot();
         tasks
             .after(path.namespace.as_deref(), None)
@@ -180,12 +216,7 @@ pub(crate) fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows)
             .any(|task| {
                 serde_json::from_slice::<Value>(&task.json()).is_ok_and(|task| names_secret(&task["spec"], name))
             })
-    });
-    if bound {
-        return Ok(());
-    }
-    let why = format!("no task on node \"{node}\" names it");
-    Err(ApiError::forbidden(Named { group: "", plural: "secrets" }, name, &why))
+    })
 }
 
 /// Whether a part of a task refers to a Secret, by an environment variable or a volume.
@@ -207,23 +238,20 @@ const OPEN_PATHS: &[&str] = &["/livez", "/readyz", "/healthz", "/version"];
 const DISCOVERY_PATHS: &[&str] = &["/api", "/apis", "/openapi", "/"];
 
 /// Whether nobody in particular may read a path.
-pub(crate) fn is_open(path: &str) -> bool {
+fn is_open(path: &str) -> bool {
     OPEN_PATHS.iter().any(|open| path == *open || path.strip_prefix(open).is_some_and(|rest| rest.starts_with('/')))
 }
 
 /// Whether the user may do this to a path that is no resource.
-///
-/// # Errors
-/// 403 with the words of Kubernetes.
-pub(crate) fn non_resource(user: &UserInfo, method: &http::Method, path: &str) -> Result<(), ApiError> {
-    let reads = matches!(*method, http::Method::GET | http::Method::HEAD);
+fn may_path(user: &UserInfo, verb: &str, path: &str) -> bool {
     let below = |prefix: &&str| path == *prefix || (**prefix != *"/" && path.starts_with(&format!("{prefix}/")));
-    let discovery = user.is_in(GROUP_AUTHENTICATED) && reads && DISCOVERY_PATHS.iter().any(below);
-    if is_almighty(user) || discovery || is_open(path) {
-        return Ok(());
-    }
-    Err(ApiError::forbidden_path(&user.name, &method.as_str().to_ascii_lowercase(), path))
+    let discovery =
+        user.is_in(GROUP_AUTHENTICATED) && matches!(verb, "get" | "head") && DISCOVERY_PATHS.iter().any(below);
+    is_almighty(user) || discovery || is_open(path)
 }
+
+/// Kinds that are asked and answered, and never stored.
+pub(crate) const REVIEWS: &[ReviewKind] = &[];
 
 #[cfg(test)]
 mod tests {
@@ -240,7 +268,7 @@ mod tests {
     #[test]
     fn what_an_agent_may_do() {
         let agent = UserInfo::node("n1");
-        let may = |verb, text: &str| resource(&agent, verb, &path(text)).is_ok();
+        let may = |verb: Verb, text: &str| may_resource(&agent, verb.as_str(), &path(text));
         assert!(may(Verb::Watch, "/apis/berth.dev/v1/tasks"));
         assert!(may(Verb::Patch, "/apis/berth.dev/v1/nodes/n1/status"));
         assert!(!may(Verb::Patch, "/apis/berth.dev/v1/nodes/n2/status"));
@@ -254,14 +282,16 @@ mod tests {
     #[test]
     fn a_stranger_may_discover_but_not_read() {
         let stranger = UserInfo::new("alice", &[]);
-        assert!(non_resource(&stranger, &http::Method::GET, "/apis/berth.dev").is_ok());
+        assert!(may_path(&stranger, "get", "/apis/berth.dev"));
+        assert!(!may_path(&stranger, "get", "/metrics"));
+        let info = RequestInfo::of_path("/metrics", "get");
+        assert_eq!(forbidden(&stranger, &info, "").message(), "forbidden: User \"alice\" cannot get path \"/metrics\"");
+        let secret = path("/api/v1/namespaces/default/secrets/s");
+        assert!(!may_resource(&stranger, "get", &secret));
+        let query = crate::request::Query::default();
+        let info = RequestInfo::of_resource("", Verb::Get, &secret, &query);
         assert_eq!(
-            non_resource(&stranger, &http::Method::GET, "/metrics").unwrap_err().message(),
-            "forbidden: User \"alice\" cannot get path \"/metrics\""
-        );
-        let error = resource(&stranger, Verb::Get, &path("/api/v1/namespaces/default/secrets/s")).unwrap_err();
-        assert_eq!(
-            error.message(),
+            forbidden(&stranger, &info, "").message(),
             "secrets \"s\" is forbidden: User \"alice\" cannot get resource \"secrets\" in API group \"\" in the namespace \"default\""
         );
     }

@@ -1,14 +1,17 @@
 //! Who is asking: a client certificate, a bearer token, or (in process) an identity handed over by the caller.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::inner::Inner;
+use crate::registry::ReviewKind;
 use crate::status::ApiError;
 
 /// Members may do everything.
@@ -19,25 +22,47 @@ pub const GROUP_CONTROLLERS: &str = "system:controllers";
 pub const GROUP_NODES: &str = "system:nodes";
 /// Everybody who proved who they are.
 pub const GROUP_AUTHENTICATED: &str = "system:authenticated";
+/// Everybody else.
+pub const GROUP_UNAUTHENTICATED: &str = "system:unauthenticated";
+/// The user name of whoever did not say who they are.
+pub const USER_ANONYMOUS: &str = "system:anonymous";
 /// Prefix of an agent's user name.
 pub const NODE_USER_PREFIX: &str = "system:node:";
 
 /// A user that has proved who it is. Handed in process by a request extension, never by a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserInfo {
     pub name: String,
+    /// Empty when whoever vouches for the user knows none.
+    pub uid: String,
     pub groups: Vec<String>,
+    /// What else is known, such as the id of the credential.
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 impl UserInfo {
     pub fn new(name: impl Into<String>, groups: &[&str]) -> Self {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
-        Self { name: name.into(), groups }.authenticated()
+        Self { name: name.into(), groups, ..Self::default() }.authenticated()
     }
 
     /// The administrator.
     pub fn admin() -> Self {
         Self::new("admin", &[GROUP_MASTERS])
+    }
+
+    /// Whoever did not say who they are.
+    pub fn anonymous() -> Self {
+        Self {
+            name: USER_ANONYMOUS.to_owned(),
+            groups: vec![GROUP_UNAUTHENTICATED.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// The API server's own writes.
+    pub fn apiserver() -> Self {
+        Self::new("system:apiserver", &[GROUP_MASTERS])
     }
 
     /// The controllers of this process.
@@ -155,24 +180,58 @@ pub fn user_of_certificate(der: &[u8]) -> Option<UserInfo> {
 #[derive(Clone, Debug)]
 pub(crate) struct PeerUser(pub UserInfo);
 
-/// Who a request comes from; `None` for nobody in particular.
+/// Who a request comes from: anonymous when it says nothing.
 ///
 /// # Errors
 /// 401 when a token was sent that is not valid.
-pub(crate) fn authenticate(parts: &http::request::Parts, tokens: &Tokens) -> Result<Option<UserInfo>, ApiError> {
+pub(crate) async fn authenticate(server: &Inner, parts: &http::request::Parts) -> Result<UserInfo, ApiError> {
     if let Some(user) = parts.extensions.get::<UserInfo>() {
-        return Ok(Some(user.clone()));
+        return Ok(user.clone());
     }
     if let Some(PeerUser(user)) = parts.extensions.get::<PeerUser>() {
-        return Ok(Some(user.clone()));
+        return Ok(user.clone());
     }
-    let Some(header) = parts.headers.get(http::header::AUTHORIZATION) else { return Ok(None) };
+    let Some(header) = parts.headers.get(http::header::AUTHORIZATION) else { return Ok(UserInfo::anonymous()) };
     let text = header.to_str().map_err(|_| ApiError::unauthorized())?;
     let token = match text.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => return Err(ApiError::unauthorized()),
     };
-    tokens.user(token).cloned().map(Some).ok_or_else(ApiError::unauthorized)
+    server.tokens.user(token).cloned().ok_or_else(ApiError::unauthorized)
+}
+
+/// The user that a request acts as: the one that it asks to impersonate, if it may.
+///
+/// # Errors
+/// 403 when the user may not.
+pub(crate) fn impersonate(_server: &Inner, user: UserInfo, _parts: &http::request::Parts) -> Result<Acting, ApiError> {
+    Ok(Acting { user, impersonated_by: None })
+}
+
+/// Who acts in a request.
+#[derive(Debug)]
+pub(crate) struct Acting {
+    /// Whose rights count.
+    pub user: UserInfo,
+    /// Who is behind it, when it is another.
+    pub impersonated_by: Option<UserInfo>,
+}
+
+/// Kinds that are asked and answered, and never stored.
+pub(crate) const REVIEWS: &[ReviewKind] = &[ReviewKind {
+    group: "authentication.k8s.io",
+    version: "v1",
+    kind: "SelfSubjectReview",
+    plural: "selfsubjectreviews",
+    namespaced: false,
+    schema: crate::registry::core::schema_of::<k8s_openapi::api::authentication::v1::SelfSubjectReview>,
+    answer: |call, review| Box::pin(async move { Ok(self_subject_review(call.user, review)) }),
+}];
+
+/// Tells a client who the server takes it for.
+fn self_subject_review(user: &UserInfo, mut review: Value) -> Value {
+    review["status"] = json!({"userInfo": {"username": user.name, "groups": user.groups}});
+    review
 }
 
 #[cfg(test)]
