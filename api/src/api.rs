@@ -39,6 +39,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// How the server proves itself to agents (`system:apiserver`); without it logs and exec are unavailable.
     pub agent_tls: Option<Arc<rustls::ClientConfig>>,
+    /// The certificate authority (PEM) by which clients know the server: published in each namespace.
+    pub root_ca: Option<String>,
 }
 
 /// Why a server cannot be opened.
@@ -73,10 +75,11 @@ impl ApiServer {
             StoreConfig::Open(store) => store,
         };
         let rows = built_in_rows(&store).await?;
+        let root_ca = config.root_ca.unwrap_or_default();
         let inner = Arc::new(Inner::new(store, Registry::new(rows), config.tokens, config.agent_tls));
         let server = Self { inner };
         crd::start(&server.inner).await?;
-        crate::bootstrap::run(&server).await.map_err(OpenError::Bootstrap)?;
+        crate::bootstrap::run(&server, &root_ca).await.map_err(OpenError::Bootstrap)?;
         server.inner.set_bootstrapped();
         Ok(server)
     }

@@ -66,6 +66,7 @@ pub fn all_parts() -> Vec<Part> {
         crate::role::parts(),
         crate::garbage::parts(),
         crate::namespace::parts(),
+        crate::baseline::parts(),
     ]
     .into_iter()
     .flatten()

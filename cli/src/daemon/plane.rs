@@ -109,7 +109,7 @@ impl Plane {
         let (tokens, token) = Tokens::open(&layout.tokens()).map_err(|e| failed("could not read the tokens", &e))?;
         let agent_tls =
             pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
-        let config = Config { store: StoreConfig::Open(store), tokens, agent_tls: Some(agent_tls) };
+        let config = Config { store: StoreConfig::Open(store), tokens, agent_tls: Some(agent_tls), root_ca: Some(pki.ca_pem().to_owned()) };
         let api = ApiServer::open(config).await.map_err(|e| failed("could not start the API server", &e))?;
         let tls = pki.server_config(&identities.server).map_err(|e| failed("could not use certificates", &e))?;
         let stop = CancellationToken::new();

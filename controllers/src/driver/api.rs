@@ -100,6 +100,7 @@ pub async fn list(
     metadata_only: bool,
 ) -> Result<String, Error> {
     let mut uri = format!("{}?limit={limit}", path(row, ""));
+    select(&mut uri, row);
     if let Some(token) = after {
         uri.push_str("&continue=");
         uri.extend(token.bytes().map(escaped));
@@ -119,10 +120,11 @@ pub async fn watch(
     timeout_seconds: u64,
     metadata_only: bool,
 ) -> Result<impl futures::AsyncBufRead + Send + Unpin + use<>, Error> {
-    let uri = format!(
+    let mut uri = format!(
         "{}?watch=true&allowWatchBookmarks=true&resourceVersion={revision}&timeoutSeconds={timeout_seconds}",
         path(row, "")
     );
+    select(&mut uri, row);
     let mut request = request(Method::GET, uri, "application/json", vec![])?;
     // A compressed watch would wait for its block to fill.
     request.headers_mut().insert(http::header::ACCEPT_ENCODING, http::HeaderValue::from_static("identity"));
@@ -134,6 +136,14 @@ pub async fn watch(
         .map_err(|_| timed_out("watch", row, &Key::all()))?
         .map_err(|source| failed("watch", row, &Key::all(), source))?;
     Ok(Box::pin(stream))
+}
+
+/// Asks only for what the row picks.
+fn select(uri: &mut String, row: &Row) {
+    if !row.only.is_empty() {
+        uri.push_str("&fieldSelector=");
+        uri.extend(row.only.bytes().map(escaped));
+    }
 }
 
 /// A byte of a query value, escaped unless it is plainly safe.

@@ -65,6 +65,11 @@ impl Error {
         self.code() == Some(404)
     }
 
+    /// It is not allowed (403), such as a create in a namespace that is on its way out.
+    pub fn is_forbidden(&self) -> bool {
+        self.code() == Some(403)
+    }
+
     /// The object was refused for what it says (400, 403, 422): trying again helps only after a change.
     pub fn is_refusal(&self) -> bool {
         matches!(self.code(), Some(400 | 403 | 422))

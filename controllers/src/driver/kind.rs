@@ -20,6 +20,8 @@ pub struct Row {
     pub plural: Cow<'static, str>,
     /// Whether its objects live in namespaces.
     pub namespaced: bool,
+    /// A field selector: only what it picks is read. Empty: everything.
+    pub only: Cow<'static, str>,
 }
 
 impl Row {
@@ -31,12 +33,25 @@ impl Row {
         plural: &'static str,
         namespaced: bool,
     ) -> Self {
+        Self::some(group, version, kind, plural, namespaced, "")
+    }
+
+    /// The same, of which only what a field selector picks is read.
+    pub const fn some(
+        group: &'static str,
+        version: &'static str,
+        kind: &'static str,
+        plural: &'static str,
+        namespaced: bool,
+        only: &'static str,
+    ) -> Self {
         Self {
             group: Cow::Borrowed(group),
             version: Cow::Borrowed(version),
             kind: Cow::Borrowed(kind),
             plural: Cow::Borrowed(plural),
             namespaced,
+            only: Cow::Borrowed(only),
         }
     }
 

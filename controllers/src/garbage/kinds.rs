@@ -40,6 +40,7 @@ pub(crate) async fn discover(client: &Client) -> Result<Vec<Served>, ClientError
             kind: resource.kind.into(),
             plural: resource.plural.into(),
             namespaced: resource.namespaced,
+            only: std::borrow::Cow::Borrowed(""),
         }),
         verbs: resource.verbs,
     });

@@ -3,6 +3,7 @@
 // In tests a failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod baseline;
 mod garbage;
 mod harness;
 mod leader;
