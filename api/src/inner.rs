@@ -28,6 +28,10 @@ pub(crate) struct Inner {
     pub in_flight: Semaphore,
     pub streams: Streams,
     pub turns: Turns,
+    /// What rules are asked about writes.
+    pub admission: crate::admission::State,
+    /// The client for servers that extend this one.
+    pub webhooks: crate::webhook::Webhooks,
     /// Namespaces that were marked as deleted here: what the cache says of them may be older than that.
     pub ending_namespaces: parking_lot::RwLock<std::collections::HashSet<String>>,
     /// Ends watches and background tasks.
@@ -55,6 +59,8 @@ impl Inner {
             in_flight: Semaphore::new(IN_FLIGHT_MAX),
             streams: Streams::default(),
             turns: Turns::default(),
+            admission: crate::admission::State::default(),
+            webhooks: crate::webhook::Webhooks::default(),
             ending_namespaces: parking_lot::RwLock::default(),
             stop: CancellationToken::new(),
             agent_tls,

@@ -25,6 +25,7 @@ mod request;
 mod server;
 mod stalling;
 pub mod status;
+mod webhook;
 mod write;
 
 pub use api::{ApiServer, Config, OpenError, StoreConfig};

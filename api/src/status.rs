@@ -8,7 +8,8 @@ use serde::Serialize;
 /// One problem of a request, at one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// A CauseType such as `FieldValueInvalid`.
+    /// A CauseType such as `FieldValueInvalid`; empty when there is none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub reason: Cow<'static, str>,
     /// What is wrong and what is allowed.
     pub message: String,
@@ -44,7 +45,7 @@ pub struct ApiError(Box<Body>);
 #[derive(Clone, Debug)]
 struct Body {
     code: u16,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     message: String,
     details: Option<Details>,
     continue_token: Option<String>,
@@ -128,10 +129,10 @@ impl Named<'_> {
 }
 
 impl ApiError {
-    fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+    fn new(code: u16, reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self(Box::new(Body {
             code,
-            reason,
+            reason: reason.into(),
             message: clip(message.into(), MESSAGE_BYTES_MAX),
             details: None,
             continue_token: None,
@@ -247,6 +248,37 @@ impl ApiError {
             .with_details(Details::default())
     }
 
+    /// What a rule of the cluster (a webhook, a policy) says: with a code and a reason of its own.
+    pub fn refused(code: u16, reason: impl Into<String>, message: impl Into<String>, details: Option<Details>) -> Self {
+        let error = Self::new(code, Cow::Owned(clip(reason.into(), CAUSE_BYTES_MAX)), message);
+        match details {
+            None => error,
+            Some(details) => {
+                let causes = bounded(details.causes);
+                error.with_details(Details { causes, ..details })
+            }
+        }
+    }
+
+    /// The same refusal with another code and reason, its text also told as a cause.
+    #[must_use]
+    pub fn with_reason(mut self, code: u16, reason: impl Into<String>) -> Self {
+        self.0.code = code;
+        self.0.reason = Cow::Owned(reason.into());
+        self
+    }
+
+    /// Adds a cause without a field.
+    #[must_use]
+    pub fn with_cause(mut self, message: impl Into<String>) -> Self {
+        let message = clip(message.into(), CAUSE_BYTES_MAX);
+        let details = self.0.details.get_or_insert_default();
+        if details.causes.len() < CAUSES_MAX {
+            details.causes.push(Cause { reason: Cow::Borrowed(""), message, field: String::new() });
+        }
+        self
+    }
+
     /// A create in a namespace that is going away.
     pub fn namespace_terminating(resource: Named<'_>, name: &str, namespace: &str) -> Self {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
@@ -347,8 +379,8 @@ impl ApiError {
         self.0.code
     }
 
-    pub fn reason(&self) -> &'static str {
-        self.0.reason
+    pub fn reason(&self) -> &str {
+        &self.0.reason
     }
 
     pub fn message(&self) -> &str {
@@ -376,7 +408,7 @@ impl ApiError {
             metadata: WireMeta { continue_token: body.continue_token.as_deref() },
             status: "Failure",
             message: &body.message,
-            reason: body.reason,
+            reason: &body.reason,
             details: body.details.as_ref(),
             code: body.code,
         })

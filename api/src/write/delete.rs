@@ -25,7 +25,7 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
     let key: Arc<str> = w.resource.key(w.namespace(), &name).into();
     for _ in 0..super::ATTEMPTS_MAX {
         check_preconditions(w, &options.preconditions, &current)?;
-        admission::validate(w, Operation::Delete, None, Some(&current.object)).await?;
+        admission::validate(w, Operation::Delete, None, Some(&current)).await?;
         let marked = mark(w, options, &current.object);
         let is_held = !meta::finalizers(&marked).is_empty() || (w.resource.strategy.is_held)(&marked);
         if is_held {

@@ -13,7 +13,7 @@ use crate::registry::ScalePaths;
 use crate::status::ApiError;
 
 /// The Scale of an object.
-fn of(object: &Value, revision: u64, paths: &ScalePaths) -> Value {
+pub(crate) fn of(object: &Value, revision: u64, paths: &ScalePaths) -> Value {
     let mut metadata = json!({"resourceVersion": revision.to_string()});
     for field in ["name", "namespace", "uid", "creationTimestamp"] {
         if let Some(value) = object["metadata"].get(field) {
@@ -88,7 +88,7 @@ pub(crate) async fn write(w: &mut Write<'_>, input: Input<'_>) -> Result<Written
 }
 
 /// Sets the value at a pointer, with the objects on the way.
-fn set(object: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(object: &mut Value, pointer: &str, value: Value) {
     let mut at = object;
     for name in pointer.split('/').skip(1) {
         if !at.is_object() {

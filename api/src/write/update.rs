@@ -117,7 +117,7 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
     let old = &current.object;
     carry_over(w, &mut new, old, part);
     fit(w, &mut new, Unknown::Report)?;
-    if admission::mutate(w, Operation::Update, &mut new, Some(old)).await? {
+    if admission::mutate(w, Operation::Update, &mut new, Some(current)).await? {
         // A rule may change what the endpoint owns, nothing else.
         carry_over(w, &mut new, old, part);
         fit(w, &mut new, Unknown::Drop)?;
@@ -148,7 +148,7 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
     if part == Part::Main && spec_changed {
         (resource.strategy.warnings)(&new, &mut w.warnings);
     }
-    admission::validate(w, Operation::Update, Some(&new), Some(old)).await?;
+    admission::validate(w, Operation::Update, Some(&new), Some(current)).await?;
     if meta::is_terminating(&new) && meta::finalizers(&new).is_empty() && !(resource.strategy.is_held)(&new) {
         return Ok(Step::Remove(new));
     }

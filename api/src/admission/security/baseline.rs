@@ -217,7 +217,8 @@ fn se_linux_types(subject: Subject<'_>, allowed: &[&str]) -> Option<Violation> {
 
 /// Before Kubernetes 1.19 profiles were annotations.
 pub(super) fn seccomp_annotations(subject: Subject<'_>) -> Option<Violation> {
-    let is_good = |value: &str| matches!(value, "runtime/default" | "docker/default") || value.starts_with("localhost/");
+    let is_good =
+        |value: &str| matches!(value, "runtime/default" | "docker/default") || value.starts_with("localhost/");
     let names: Vec<String> = subject.containers().map(|c| format!("{SECCOMP_ANNOTATION}{}", name(c))).collect();
     let bad: BTreeSet<String> = subject
         .annotations()
@@ -236,8 +237,7 @@ pub(super) fn seccomp(subject: Subject<'_>) -> Option<Violation> {
     let found = Setters::find(subject, "/seccompProfile/type", is_bad);
     found.any().then(|| {
         let setters = found.parts().join(" and ");
-        let detail =
-            format!("{setters} must not set securityContext.seccompProfile.type to {}", quoted(&found.values));
+        let detail = format!("{setters} must not set securityContext.seccompProfile.type to {}", quoted(&found.values));
         Violation::new("seccompProfile", detail)
     })
 }

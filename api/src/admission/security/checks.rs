@@ -20,11 +20,7 @@ const fn base(id: &'static str, versions: &'static [(u32, CheckFn)]) -> Check {
     Check { level: Level::Baseline, id, versions, instead_of: None }
 }
 
-const fn strict(
-    id: &'static str,
-    versions: &'static [(u32, CheckFn)],
-    instead_of: Option<&'static str>,
-) -> Check {
+const fn strict(id: &'static str, versions: &'static [(u32, CheckFn)], instead_of: Option<&'static str>) -> Check {
     Check { level: Level::Restricted, id, versions, instead_of }
 }
 
@@ -42,12 +38,7 @@ const CHECKS: &[Check] = &[
     base("seccompProfile_baseline", &[(0, baseline::seccomp_annotations), (19, baseline::seccomp)]),
     base(
         "sysctls",
-        &[
-            (0, baseline::sysctls_0),
-            (27, baseline::sysctls_27),
-            (29, baseline::sysctls_29),
-            (32, baseline::sysctls_32),
-        ],
+        &[(0, baseline::sysctls_0), (27, baseline::sysctls_27), (29, baseline::sysctls_29), (32, baseline::sysctls_32)],
     ),
     base("windowsHostProcess", &[(0, baseline::windows_host_process)]),
     strict("allowPrivilegeEscalation", &[(8, restricted::privilege_escalation)], None),

@@ -54,7 +54,8 @@ pub(super) fn volumes(subject: Subject<'_>) -> Option<Violation> {
             continue;
         }
         bad.push(name(volume));
-        let given = volume.as_object().into_iter().flatten().find(|(field, value)| *field != "name" && !value.is_null());
+        let given =
+            volume.as_object().into_iter().flatten().find(|(field, value)| *field != "name" && !value.is_null());
         kinds.insert(given.map_or_else(|| "unknown".to_owned(), |(field, _)| field.clone()));
     }
     (!bad.is_empty()).then(|| {
@@ -95,7 +96,9 @@ pub(super) fn non_root_of_others(subject: Subject<'_>) -> Option<Violation> {
 
 pub(super) fn user(subject: Subject<'_>) -> Option<Violation> {
     let found = Setters::find(subject, "/runAsUser", |value| value.as_i64() == Some(0));
-    found.any().then(|| Violation::new("runAsUser=0", format!("{} must not set runAsUser=0", found.parts().join(" and "))))
+    found
+        .any()
+        .then(|| Violation::new("runAsUser=0", format!("{} must not set runAsUser=0", found.parts().join(" and "))))
 }
 
 pub(super) fn user_of_others(subject: Subject<'_>) -> Option<Violation> {

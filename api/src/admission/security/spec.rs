@@ -27,7 +27,9 @@ pub(crate) struct Subject<'a> {
 impl<'a> Subject<'a> {
     /// Init containers first, as they run.
     pub(super) fn containers(self) -> impl Iterator<Item = &'a Value> {
-        ["initContainers", "containers"].into_iter().flat_map(move |kind| self.spec[kind].as_array().into_iter().flatten())
+        ["initContainers", "containers"]
+            .into_iter()
+            .flat_map(move |kind| self.spec[kind].as_array().into_iter().flatten())
     }
 
     /// A value of the task's securityContext; null when it is not given.

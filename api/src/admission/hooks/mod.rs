@@ -1,0 +1,12 @@
+//! Webhooks that are asked about writes: mutating ones one after the other, validating ones at once.
+
+mod call;
+mod mutating;
+mod review;
+mod table;
+mod validating;
+
+pub(crate) use mutating::{Reinvocation, forbid_changes, mutate};
+pub(crate) use review::Objects;
+pub(crate) use table::{Hooks, SOURCES};
+pub(crate) use validating::validate;
