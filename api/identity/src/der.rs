@@ -3,7 +3,7 @@
 /// A value is not well-formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a value's tag or length is not well-formed")]
-pub struct Malformed;
+pub(crate) struct Malformed;
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;

@@ -3,12 +3,17 @@
 //! Nothing here knows of the API server: clocks, keys, files and objects are handed in, and what comes out is a
 //! [`Subject`] or an error whose text never holds a secret.
 
+pub mod bootstrap;
+pub mod csr;
 mod der;
 mod files;
 pub mod jws;
+pub mod ldap;
+pub mod password;
 mod random;
 pub mod service_account;
 pub mod session;
 mod subject;
+mod trust;
 
 pub use subject::{EXTRA_CREDENTIAL_ID, Subject};

@@ -9,7 +9,7 @@ use rustls::{ClientConfig, RootCertStore};
 /// A bundle of authorities cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct TrustError(String);
+pub(crate) struct TrustError(String);
 
 /// TLS settings of a client that trusts the authorities in `pem`, or the machine's when there is none.
 ///

@@ -9,6 +9,7 @@ mod key;
 
 pub use algorithm::Algorithm;
 pub use jwk::{JWKS_KEYS_MAX, JwkError, parse_set, print, print_set};
+pub(crate) use key::pem;
 pub use key::{KeyError, SigningKey, VerifyingKey};
 
 use base64::Engine;
@@ -212,7 +213,9 @@ mod tests {
     fn tokens_that_are_no_tokens_are_refused() {
         let key = SigningKey::generate().unwrap();
         let good = sign(&key, &claims()).unwrap();
-        for bad in ["", ".", "..", "...", "a.b", &format!("{good}="), &format!("{good}."), &format!(" {good}"), "\u{e9}.a.b"] {
+        for bad in
+            ["", ".", "..", "...", "a.b", &format!("{good}="), &format!("{good}."), &format!(" {good}"), "\u{e9}.a.b"]
+        {
             assert!(check(bad, &[key.public().clone()]).is_err(), "{bad}");
         }
         assert_eq!(check(&"a".repeat(TOKEN_BYTES_MAX + 1), &[]), Err(JwsError::TooLong));

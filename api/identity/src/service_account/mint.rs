@@ -98,8 +98,8 @@ impl Issuer {
         let asked = grant.expiration_seconds;
         let longest = self.expiration_max_seconds.clamp(EXPIRATION_MIN_SECONDS, Self::EXPIRATION_MAX_SECONDS);
         let life = asked.clamp(EXPIRATION_MIN_SECONDS, longest);
-        let warning = (asked > life)
-            .then(|| format!("requested expiration of {asked} seconds shortened to {life} seconds"));
+        let warning =
+            (asked > life).then(|| format!("requested expiration of {asked} seconds shortened to {life} seconds"));
         let audiences = if grant.audiences.is_empty() { self.audiences.clone() } else { grant.audiences.to_vec() };
         let jti = random::uuid()?;
         let mut private = Map::new();

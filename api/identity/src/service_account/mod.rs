@@ -8,7 +8,7 @@ mod mint;
 mod verify;
 
 pub use keys::{KEYS_MAX, KeySet, KeySetError};
-pub use mint::{Bound, BoundKind, EXPIRATION_MIN_SECONDS, Grant, Minted, MintError};
+pub use mint::{Bound, BoundKind, EXPIRATION_MIN_SECONDS, Grant, MintError, Minted};
 pub use verify::{TokenError, Verified};
 
 /// Start of a service account's user name.
@@ -81,8 +81,15 @@ mod tests {
     fn a_user_name_says_which_account_it_is() {
         assert_eq!(split_username("system:serviceaccount:shop:web"), Some(("shop", "web")));
         assert_eq!(split_username(&username("a", "b.c")), Some(("a", "b.c")));
-        for other in ["alice", "system:serviceaccount:shop", "system:serviceaccount:shop:a:b", "system:serviceaccount::b",
-            "system:serviceaccount:Shop:web", "system:serviceaccount:shop:", "system:serviceaccount:shop:-a"] {
+        for other in [
+            "alice",
+            "system:serviceaccount:shop",
+            "system:serviceaccount:shop:a:b",
+            "system:serviceaccount::b",
+            "system:serviceaccount:Shop:web",
+            "system:serviceaccount:shop:",
+            "system:serviceaccount:shop:-a",
+        ] {
             assert_eq!(split_username(other), None, "{other}");
         }
         assert_eq!(groups("shop"), ["system:serviceaccounts", "system:serviceaccounts:shop"]);

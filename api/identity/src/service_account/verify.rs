@@ -232,7 +232,8 @@ mod tests {
         assert!(matches!(with("/sub", json!("system:serviceaccount:a:c")), Err(TokenError::Claims(_))));
         assert!(matches!(with("/exp", Value::Null), Err(TokenError::Claims(_))));
         assert!(matches!(with("/kubernetes.io/serviceaccount", json!({"name": "b"})), Err(TokenError::Claims(_))));
-        let pod = json!({"namespace": "a", "serviceaccount": {"name": "b", "uid": "u"}, "pod": {"name": "p", "uid": "v"}});
+        let pod =
+            json!({"namespace": "a", "serviceaccount": {"name": "b", "uid": "u"}, "pod": {"name": "p", "uid": "v"}});
         assert!(matches!(with("/kubernetes.io", pod), Err(TokenError::Claims(_))));
     }
 }
