@@ -14,11 +14,13 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 .PHONY: deps
-deps: ## Install what building and testing need (Debian packages; asks nothing)
+deps: ## Install what building and testing need (packages by name; asks nothing)
 	@hack/deps "$(TOOLS)"
+	@hack/clients "$(TOOLS)"
 
 .PHONY: build
-build: deps ## Build target/release/berth
+build: ## Build target/release/berth
+	@hack/deps "$(TOOLS)"
 	cargo build --release --locked -p berth
 
 .PHONY: up

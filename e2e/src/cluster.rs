@@ -243,12 +243,12 @@ impl Cluster {
 
     /// Runs `berth` against this cluster.
     pub fn berth(&self, arguments: &[&str]) -> Run {
-        self.run_with(&self.binary(), arguments, None)
+        self.run(&self.binary(), arguments, None)
     }
 
     /// Runs `berth` with this text on standard input.
     pub fn berth_stdin(&self, arguments: &[&str], input: &str) -> Run {
-        self.run_with(&self.binary(), arguments, Some(input))
+        self.run(&self.binary(), arguments, Some(input))
     }
 
     /// Applies a manifest given as text, without waiting.
@@ -259,14 +259,15 @@ impl Cluster {
 
     /// Runs Debian's kubectl against this cluster.
     pub fn kubectl(&self, arguments: &[&str]) -> Run {
-        self.run_with(&kubectl_bin(), arguments, None)
+        self.run(&kubectl_bin(), arguments, None)
     }
 
     fn binary(&self) -> PathBuf {
         self.user.as_ref().map_or_else(berth_bin, |user| user.binary.clone())
     }
 
-    fn run_with(&self, program: &Path, arguments: &[&str], input: Option<&str>) -> Run {
+    /// Runs any client against this cluster, with this text on its standard input.
+    pub fn run(&self, program: &Path, arguments: &[&str], input: Option<&str>) -> Run {
         let typed = format!("{} {}", program.file_name().unwrap_or_default().to_string_lossy(), arguments.join(" "));
         let mut command = self.command(program, arguments);
         command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });

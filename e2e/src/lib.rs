@@ -5,11 +5,15 @@
 mod cluster;
 mod machine;
 mod output;
+mod program;
+mod tools;
 mod until;
 
 pub use cluster::{Cluster, Following, Parts, condition, items, name_of, phase};
 pub use machine::{Leftovers, alive, kill};
 pub use output::Run;
+pub use program::Program;
+pub use tools::{client, client_text, helm_bin, kubectl_bin, kubectl_now_bin, node_bin, node_modules, python_bin};
 pub use until::{Until, until, until_for};
 
 use std::path::PathBuf;
@@ -28,17 +32,6 @@ pub fn berth_bin() -> PathBuf {
         .into_iter()
         .find(|path| path.exists())
         .expect("build first: make e2e does")
-}
-
-/// kubectl 1.20, unpacked by `make deps`.
-///
-/// # Panics
-/// When `make deps` has not run.
-pub fn kubectl_bin() -> PathBuf {
-    let tools = std::env::var_os("BERTH_TOOLS").map_or_else(|| repository().join(".tools"), PathBuf::from);
-    let path = tools.join("kubectl-1.20");
-    assert!(path.exists(), "{} is missing: run make deps", path.display());
-    path
 }
 
 /// The top of the checkout.
