@@ -9,6 +9,7 @@ mod der;
 mod files;
 pub mod jws;
 pub mod ldap;
+pub mod oidc;
 pub mod password;
 mod random;
 pub mod service_account;
