@@ -14,8 +14,10 @@ use http::{Request, Response};
 use http_body_util::BodyExt;
 use serde_json::Value;
 
+use crate::audit::{Audit, AuditConfig, AuditError};
 use crate::authn::{Tokens, UserInfo};
 use crate::body::ApiBody;
+use crate::fairness;
 use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
 use crate::inner::Inner;
 use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource, reviews};
@@ -41,6 +43,10 @@ pub struct Config {
     pub agent_tls: Option<Arc<rustls::ClientConfig>>,
     /// The certificate authority (PEM) by which clients know the server: published in each namespace.
     pub root_ca: Option<String>,
+    /// Which requests are recorded, and where; `None` records nothing.
+    pub audit: Option<AuditConfig>,
+    /// Requests that are worked on at the same time, streams not counted; `None` is 600, as upstream has it.
+    pub requests_in_flight_max: Option<u32>,
 }
 
 /// Why a server cannot be opened.
@@ -50,6 +56,8 @@ pub enum OpenError {
     Store(#[from] StoreError),
     #[error("could not create what every cluster has: {0}")]
     Bootstrap(String),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 /// The API server. Clones share everything.
@@ -76,9 +84,15 @@ impl ApiServer {
         };
         let rows = built_in_rows(&store).await?;
         let root_ca = config.root_ca.unwrap_or_default();
-        let inner = Arc::new(Inner::new(store, Registry::new(rows), config.tokens, config.agent_tls));
-        let server = Self { inner };
+        let mut inner = Inner::new(store, Registry::new(rows), config.tokens, config.agent_tls);
+        inner.flow = fairness::Flow::new(config.requests_in_flight_max);
+        if let Some(audit) = &config.audit {
+            inner.audit = Audit::open(audit).await?;
+        }
+        let server = Self { inner: Arc::new(inner) };
         crd::start(&server.inner).await?;
+        fairness::bootstrap::run(&server).await.map_err(OpenError::Bootstrap)?;
+        fairness::start(&server);
         crate::bootstrap::run(&server, &root_ca).await.map_err(OpenError::Bootstrap)?;
         server.inner.set_bootstrapped();
         Ok(server)
@@ -93,6 +107,9 @@ impl ApiServer {
     pub fn stop(&self) {
         self.inner.drain();
         self.inner.stop.cancel();
+        if let Some(audit) = &self.inner.audit {
+            audit.flush();
+        }
     }
 
     /// Whether every check of `/readyz` is good.
@@ -133,19 +150,27 @@ async fn built_in_rows(store: &Arc<dyn Store>) -> Result<Vec<Resource>, StoreErr
         let (group, plural) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["plural"]));
         let version = builtin::storage_version(crd).unwrap_or("v1");
         let storage = open_storage(store, &group, &plural, version, builtin::indexed_fields(crd)).await?;
-        Ok::<_, StoreError>(builtin::rows_of(crd, &storage, true))
+        Ok::<_, StoreError>(builtin::rows_of(crd, &storage, true, &builtin::Age::default()))
     });
     let kinds = core::kinds();
-    let standard = kinds.iter().map(|kind| async move {
-        let fields = kind.selectable.iter().map(|field| (*field).to_owned()).collect();
-        let storage = open_storage(store, kind.group, kind.plural, "v1", fields).await?;
+    let standard = kinds.iter().filter(|kind| kind.shown_from.is_none()).map(|kind| async move {
+        let storage = open_storage(store, kind.group, kind.plural, "v1", kind.indexed_fields()).await?;
         Ok::<_, StoreError>(vec![kind.row(&storage)])
     });
     let reviews = open_storage(store, "", reviews::PREFIX, "v1", Vec::new()).await?;
     let (own, standard) =
         futures::future::try_join(futures::future::try_join_all(own), futures::future::try_join_all(standard)).await?;
+    // Kinds that show the objects of another one share its storage.
+    let shown: Vec<Resource> = kinds
+        .iter()
+        .filter_map(|kind| {
+            let (group, plural) = kind.shown_from?;
+            let rows = standard.iter().flatten().find(|row| row.group == group && row.plural == plural)?;
+            Some(kind.row(&rows.storage))
+        })
+        .collect();
     let reviews = reviews::kinds().map(|kind| kind.row(&reviews));
-    Ok(own.into_iter().chain(standard).flatten().chain(reviews).collect())
+    Ok(own.into_iter().chain(standard).flatten().chain(shown).chain(reviews).collect())
 }
 
 /// Starts the cache of a kind.

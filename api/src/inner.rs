@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use berth_store::{Store, TtlLeases};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::authn::Tokens;
@@ -13,9 +12,6 @@ use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::write::turns::Turns;
 
-/// Requests that are worked on at the same time, streams not counted: upstream's 400 reads and 200 writes.
-const IN_FLIGHT_MAX: usize = 600;
-
 /// The server's shared state.
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -23,9 +19,16 @@ pub(crate) struct Inner {
     pub leases: TtlLeases,
     pub registry: Registry,
     pub tokens: Tokens,
+    /// Who may do what.
+    pub access: crate::authz::Access,
     pub metrics: Metrics,
     pub documents: Documents,
-    pub in_flight: Semaphore,
+    /// Whose requests wait for whose.
+    pub flow: crate::fairness::Flow,
+    /// How much memory the bodies of requests take.
+    pub bodies: crate::fairness::bodies::Bodies,
+    /// Who did what; `None` when nobody wants to know.
+    pub audit: Option<Arc<crate::audit::Audit>>,
     pub streams: Streams,
     pub turns: Turns,
     /// What rules are asked about writes.
@@ -54,9 +57,12 @@ impl Inner {
             store,
             registry,
             tokens,
+            access: crate::authz::Access::default(),
             metrics: Metrics::new(),
             documents: Documents::default(),
-            in_flight: Semaphore::new(IN_FLIGHT_MAX),
+            flow: crate::fairness::Flow::new(None),
+            bodies: crate::fairness::bodies::Bodies::default(),
+            audit: None,
             streams: Streams::default(),
             turns: Turns::default(),
             admission: crate::admission::State::default(),

@@ -20,14 +20,17 @@ mod inner;
 pub mod kubeconfig;
 mod metrics;
 pub mod pki;
+mod protobuf;
 mod registry;
 mod request;
 mod server;
 mod stalling;
 pub mod status;
+mod version;
 mod webhook;
 mod write;
 
 pub use api::{ApiServer, Config, OpenError, StoreConfig};
+pub use audit::{AuditConfig, AuditError, AuditLog, AuditWebhook};
 pub use authn::UserInfo;
 pub use body::ApiBody;

@@ -98,6 +98,11 @@ impl Metrics {
         WatchGauge(gauge)
     }
 
+    /// Watches of a kind that are open.
+    pub(crate) fn watches(&self, group: &str, plural: &str) -> u64 {
+        u64::try_from(self.watchers.with_label_values(&[group, plural]).get()).unwrap_or(0)
+    }
+
     pub(crate) fn observe_store(&self, status: Option<StoreStatus>) {
         let Some(status) = status else { return };
         let set = |what: &str, value: u64| {

@@ -360,8 +360,13 @@ impl ApiError {
     }
 
     pub fn too_many_requests() -> Self {
+        Self::too_many_requests_for(1)
+    }
+
+    /// The client should come again after so many seconds.
+    pub fn too_many_requests_for(seconds: u32) -> Self {
         Self::new(429, "TooManyRequests", "Too many requests, please try again later.")
-            .with_details(Details { retry_after_seconds: Some(1), ..Details::default() })
+            .with_details(Details { retry_after_seconds: Some(seconds), ..Details::default() })
     }
 
     /// Something of ours failed. The message goes to the client: no paths, no addresses in it.

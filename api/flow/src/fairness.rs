@@ -18,7 +18,7 @@ use crate::matching::RequestFacts;
 use crate::plan::{self, Named, Plan};
 use crate::queues::{Entry, Ticket};
 use crate::spec::{FlowSchemaSpec, PriorityLevelSpec};
-use crate::width::Width;
+use crate::width::{Cost, Width};
 
 /// How often [`Fairness::adjust`] should be called.
 pub const ADJUST_PERIOD: Duration = Duration::from_secs(10);
@@ -93,7 +93,8 @@ impl Fairness {
             kept.insert(object.name.clone(), level);
         }
         let schemas = plan::completed(schemas, bootstrap::schemas());
-        let plan = Plan::new(schemas, |name| kept.get(name).cloned());
+        let uid = |name: &str| stored.iter().find(|level| level.name == name).map_or("", |level| level.uid.as_str());
+        let plan = Plan::new(schemas, |name| kept.get(name).map(|level| (Arc::clone(level), uid(name))));
         *levels = kept;
         self.shared.plan.store(Arc::new(plan));
         drop(levels);
@@ -111,13 +112,76 @@ impl Fairness {
         }
     }
 
+    /// Which schema and level a request belongs to.
+    pub fn classify(&self, facts: &RequestFacts<'_>) -> Class {
+        let plan = self.shared.plan.load_full();
+        let (schema, flow) = plan.classify(facts);
+        let hash = self.flow_hash(&plan.schema(schema).name, flow);
+        Class { plan, schema, hash, queue_wait: self.shared.options.queue_wait }
+    }
+
     /// Waits for the seats of a request.
     ///
     /// # Errors
     /// When it is sent away: its queue is full, or it waited too long.
     pub fn enter(&self, facts: &RequestFacts<'_>) -> impl Future<Output = Result<Seat, Rejected>> + Send + use<> {
-        let asked = self.ask(facts);
-        let queue_wait = self.shared.options.queue_wait;
+        self.classify(facts).enter(facts.cost)
+    }
+
+    fn flow_hash(&self, schema: &str, flow: &str) -> u64 {
+        let mut hasher = self.shared.seed.build_hasher();
+        hasher.write(schema.as_bytes());
+        hasher.write_u8(0);
+        hasher.write(flow.as_bytes());
+        hasher.finish()
+    }
+
+    /// The state of all levels, by name.
+    pub fn report(&self) -> Vec<LevelReport> {
+        let mut reports: Vec<_> = self.shared.levels.lock().values().map(|level| level.report()).collect();
+        reports.sort_by(|a, b| a.name.cmp(&b.name));
+        reports
+    }
+}
+
+/// Where a request belongs.
+#[derive(Clone, Debug)]
+pub struct Class {
+    plan: Arc<Plan<Arc<Level>>>,
+    schema: usize,
+    /// Of its flow.
+    hash: u64,
+    queue_wait: Duration,
+}
+
+impl Class {
+    /// Name of the flow schema.
+    pub fn schema(&self) -> &str {
+        &self.plan.schema(self.schema).name
+    }
+
+    /// Name of the priority level.
+    pub fn level(&self) -> &str {
+        &self.plan.schema(self.schema).level.name
+    }
+
+    /// Empty while the object is not stored.
+    pub fn schema_uid(&self) -> &str {
+        &self.plan.schema(self.schema).uid
+    }
+
+    /// Empty while the object is not stored.
+    pub fn level_uid(&self) -> &str {
+        &self.plan.schema(self.schema).level_uid
+    }
+
+    /// Waits for the seats of a request that costs this.
+    ///
+    /// # Errors
+    /// When it is sent away: its queue is full, or it waited too long.
+    pub fn enter(self, cost: Cost) -> impl Future<Output = Result<Seat, Rejected>> + Send + use<> {
+        let queue_wait = self.queue_wait;
+        let asked = self.ask(cost);
         async move {
             match asked {
                 Asked::Done(done) => done,
@@ -126,15 +190,13 @@ impl Fairness {
         }
     }
 
-    fn ask(&self, facts: &RequestFacts<'_>) -> Asked {
-        let plan = self.shared.plan.load_full();
-        let (schema, flow) = plan.classify(facts);
+    fn ask(self, cost: Cost) -> Asked {
+        let Self { plan, schema, hash, .. } = self;
         let level = Arc::clone(&plan.schema(schema).level);
-        let hash = self.flow_hash(&plan.schema(schema).name, flow);
-        let now = nanos(self.shared.epoch);
+        let now = nanos(level.epoch);
         let mut waiter = None;
         let mut state = level.state.lock();
-        let width = Width::of(facts.cost, state.bounds.request_max);
+        let width = Width::of(cost, state.bounds.request_max);
         let entry = state.queues.enter(now, hash, width, || {
             let (sender, receiver) = oneshot::channel();
             waiter = Some(receiver);
@@ -159,21 +221,6 @@ impl Fairness {
                 Asked::Done(Err(state.reject(now, reason, plan.schema(schema))))
             }
         }
-    }
-
-    fn flow_hash(&self, schema: &str, flow: &str) -> u64 {
-        let mut hasher = self.shared.seed.build_hasher();
-        hasher.write(schema.as_bytes());
-        hasher.write_u8(0);
-        hasher.write(flow.as_bytes());
-        hasher.finish()
-    }
-
-    /// The state of all levels, by name.
-    pub fn report(&self) -> Vec<LevelReport> {
-        let mut reports: Vec<_> = self.shared.levels.lock().values().map(|level| level.report()).collect();
-        reports.sort_by(|a, b| a.name.cmp(&b.name));
-        reports
     }
 }
 
@@ -239,10 +286,5 @@ impl Seat {
     /// Empty while the object is not stored.
     pub fn schema_uid(&self) -> &str {
         &self.plan.schema(self.schema).uid
-    }
-
-    /// Empty while the object is not stored.
-    pub fn level_uid(&self) -> Arc<str> {
-        Arc::clone(&self.grant.level.state.lock().uid)
     }
 }

@@ -26,7 +26,6 @@ pub(crate) struct Level {
 
 #[derive(Debug)]
 pub(crate) struct State {
-    pub(crate) uid: Arc<str>,
     pub(crate) queues: QueueSet<oneshot::Sender<Grant>>,
     pub(crate) bounds: Bounds,
     integrator: Integrator,
@@ -117,7 +116,7 @@ impl State {
             schema: schema.name.to_string(),
             level: schema.level.name.clone(),
             schema_uid: schema.uid.to_string(),
-            level_uid: self.uid.to_string(),
+            level_uid: schema.level_uid.to_string(),
         }
     }
 }
@@ -125,7 +124,6 @@ impl State {
 impl Level {
     pub(crate) fn new(name: &str, epoch: Instant) -> Arc<Self> {
         let state = State {
-            uid: Arc::from(""),
             queues: QueueSet::new(Shape::Reject, 0, nanos(epoch)),
             bounds: Bounds::default(),
             integrator: Integrator::new(nanos(epoch)),
@@ -140,9 +138,6 @@ impl Level {
     pub(crate) fn configure(&self, object: &Named<PriorityLevelSpec>, bounds: Bounds) {
         let now = nanos(self.epoch);
         let mut state = self.state.lock();
-        if *state.uid != *object.uid {
-            state.uid = Arc::from(object.uid.as_str());
-        }
         if state.bounds == Bounds::default() {
             state.queues.set_seats(now, bounds.initial);
         }

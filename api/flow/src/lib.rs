@@ -23,7 +23,7 @@ pub mod spec;
 pub mod validate;
 mod width;
 
-pub use fairness::{ADJUST_PERIOD, Fairness, Options, Seat};
+pub use fairness::{ADJUST_PERIOD, Class, Fairness, Options, Seat};
 pub use level::{LevelReport, RejectReason, Rejected};
 pub use matching::RequestFacts;
 pub use plan::Named;

@@ -65,17 +65,22 @@ pub(crate) struct Schema<L> {
     pub(crate) uid: Box<str>,
     matcher: Matcher,
     pub(crate) level: L,
+    pub(crate) level_uid: Box<str>,
 }
 
 impl<L> Plan<L> {
     /// Compiles the schemas whose level exists.
-    pub(crate) fn new(schemas: Vec<Named<FlowSchemaSpec>>, mut level: impl FnMut(&str) -> Option<L>) -> Self {
+    pub(crate) fn new<'a>(
+        schemas: Vec<Named<FlowSchemaSpec>>,
+        mut level: impl FnMut(&str) -> Option<(L, &'a str)>,
+    ) -> Self {
         let compiled: Box<[Schema<L>]> = ordered(schemas)
             .into_iter()
             .filter_map(|schema| {
-                let level = level(&schema.spec.priority_level_configuration.name)?;
+                let (level, level_uid) = level(&schema.spec.priority_level_configuration.name)?;
                 let matcher = Matcher::new(&schema.spec);
-                Some(Schema { name: schema.name.into(), uid: schema.uid.into(), matcher, level })
+                let (name, uid) = (schema.name.into(), schema.uid.into());
+                Some(Schema { name, uid, matcher, level, level_uid: level_uid.into() })
             })
             .collect();
         let catch_all = compiled.iter().position(|schema| *schema.name == *bootstrap::CATCH_ALL_NAME);

@@ -80,5 +80,10 @@ pub(super) async fn metrics(server: &Inner) -> ApiResponse {
     for row in &server.registry.rows().ordered {
         server.metrics.observe_cache(&row.group, &row.plural, row.storage.cache.stats());
     }
-    respond::with(200, "text/plain; version=0.0.4", server.metrics.text())
+    let mut text = server.metrics.text();
+    text.push_str(&server.flow.metrics());
+    if let Some(audit) = &server.audit {
+        text.push_str(&audit.metrics());
+    }
+    respond::with(200, "text/plain; version=0.0.4", text)
 }

@@ -20,17 +20,18 @@ pub(crate) use streams::Streams;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use berth_flow::Cost;
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::combinators::UnsyncBoxBody;
 
-use crate::audit::Trail;
+use crate::audit::{self, PeerAddress, Trail};
 use crate::authn::{self, Acting, UserInfo};
 use crate::authz;
 use crate::fairness;
 use crate::inner::Inner;
-use crate::registry::Resource;
+use crate::registry::{self, Resource};
 use crate::request::{Query, RequestInfo, ResourcePath, Target, Verb, parse_path};
 use crate::status::ApiError;
 use respond::ApiResponse;
@@ -79,6 +80,8 @@ struct Label {
     verb: &'static str,
     group: String,
     resource: String,
+    /// Whose turn it waits for; unknown until it is known who asks.
+    class: Option<fairness::Class>,
 }
 
 /// Answers a request. Never fails, never panics: what goes wrong is an answer, too.
@@ -88,7 +91,10 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
     let trail = Trail::begin(&server, &parts);
     let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).cloned();
     let is_head = parts.method == Method::HEAD;
-    let mut label = Label { verb: "other", group: String::new(), resource: String::new() };
+    if let Some(response) = turned_away(&server, &parts) {
+        return trail.answered(response);
+    }
+    let mut label = Label { verb: "other", group: String::new(), resource: String::new(), class: None };
     let answered = std::panic::AssertUnwindSafe(route(&server, parts, body, &mut label, &trail)).catch_unwind().await;
     let response = match answered {
         Ok(Ok(response)) => response,
@@ -97,11 +103,15 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
             // The panic hook has printed where; the client learns only that it was not its fault.
             tracing::error!(verb = label.verb, resource = %label.resource, "a request handler panicked");
             server.metrics.panicked();
+            trail.panicked();
             respond::error(&ApiError::internal("this request caused apiserver to panic. Look in the logs for details"))
         }
     };
-    let mut response = respond::compress(response, accept_encoding.as_ref()).await;
+    let mut response = respond::compress(trail.answer(response), accept_encoding.as_ref()).await;
     let headers = response.headers_mut();
+    if let Some(class) = &label.class {
+        class.stamp(headers);
+    }
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     }
@@ -111,6 +121,24 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
         *response.body_mut() = crate::body::ApiBody::empty();
     }
     response
+}
+
+/// While the server stops, clients that come from elsewhere are sent to another: what this process itself asks must
+/// still be answered, and so must whoever looks how the server is.
+fn turned_away(server: &Inner, parts: &http::request::Parts) -> Option<ApiResponse> {
+    const EXEMPT: &[&str] = &["/readyz", "/livez", "/healthz", "/metrics"];
+    let is_remote = parts.extensions.get::<PeerAddress>().is_some();
+    if !server.is_draining() || !is_remote || EXEMPT.iter().any(|path| parts.uri.path().starts_with(path)) {
+        return None;
+    }
+    let mut response = respond::text(429, "The apiserver is shutting down, please try again later.\n");
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    // HTTP/2 knows no such header; there the connection has been told already.
+    if parts.version < http::Version::HTTP_2 {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Some(response)
 }
 
 async fn route(
@@ -134,27 +162,32 @@ async fn route(
     };
     let verb = parts.method.as_str().to_ascii_lowercase();
     let info = RequestInfo::of_path(&path, &verb);
-    admit(server, &acting, &info, trail)?;
     label.verb = "get";
-    let seat = fairness::enter(server, &acting.user, &info).await?;
-    let mut response = match target {
+    let class = admit(server, &acting, &info, trail, label)?;
+    let _seat = class.enter(Cost::One).await?;
+    match target {
         Target::GroupVersion { group, version } => {
             reads_only(&parts.method)?;
-            discovery::group_version(server, &group, &version)?
+            discovery::group_version(server, &group, &version)
         }
-        _ => other(server, &path, &query, &parts).await?,
-    };
-    seat.stamp(response.headers_mut());
-    Ok(response)
+        _ => other(server, &path, &query, &parts).await,
+    }
 }
 
 /// Lets a request pass that its user may make. Asked before anything that costs: a look-up in memory is cheaper than
 /// to take in a body or to wait for a seat.
-fn admit(server: &Inner, acting: &Acting, info: &RequestInfo<'_>, trail: &Trail) -> Result<(), ApiError> {
+fn admit<'a>(
+    server: &Inner,
+    acting: &Acting,
+    info: &RequestInfo<'_>,
+    trail: &Trail,
+    label: &'a mut Label,
+) -> Result<&'a fairness::Class, ApiError> {
     trail.identified(acting, info);
+    let class = label.class.insert(fairness::classify(server, &acting.user, info));
     let decision = authz::authorize(server, &acting.user, info);
     trail.authorized(&decision);
-    if decision.allowed { Ok(()) } else { Err(authz::forbidden(&acting.user, info, &decision.reason)) }
+    if decision.allowed { Ok(class) } else { Err(authz::forbidden(&acting.user, info, &decision.reason)) }
 }
 
 fn reads_only(method: &Method) -> Result<(), ApiError> {
@@ -210,10 +243,13 @@ async fn on_resource(
     };
     label.verb = verb.as_str();
     let info = RequestInfo::of_resource(parts.uri.path().trim_end_matches('/'), verb, &path, &query);
-    admit(server, acting, &info, trail)?;
+    admit(server, acting, &info, trail, label)?;
     let is_long_running = info.is_long_running();
     let rows = server.registry.snapshot();
     let Some(resource) = rows.find(&path.group, &path.version, &path.plural) else {
+        if registry::core::is_hidden(&path.group, &path.version, &path.plural) {
+            return hidden_service(verb, &path, &query);
+        }
         let in_builtin_group = rows.version(&path.group, &path.version).is_some();
         return Err(if in_builtin_group { ApiError::no_such_resource() } else { ApiError::page_not_found() });
     };
@@ -223,12 +259,21 @@ async fn on_resource(
 
     // The body is taken in before the seat: a client that sends slowly keeps no other one waiting.
     let has_body = !is_long_running && !matches!(verb, Verb::Get | Verb::List | Verb::Watch);
-    let body = if has_body {
-        tokio::time::timeout(REQUEST_TIMEOUT, write::read(body)).await.map_err(|_| ApiError::timeout())??
+    let (body, _room) = if has_body {
+        let room = server.bodies.enter(&acting.user.name, write::bytes_max(&body))?;
+        let read = tokio::time::timeout(REQUEST_TIMEOUT, write::read(body)).await;
+        (read.map_err(|_| ApiError::timeout())??, Some(room))
     } else {
-        Bytes::new()
+        (Bytes::new(), None)
     };
-    let seat = fairness::enter(server, &acting.user, &info).await?;
+    trail.request_body(&body, audit::content_type(&parts.headers), resource);
+    let class = label.class.as_ref().filter(|_| !is_long_running || verb == Verb::Watch);
+    let cost = fairness::cost(server, &info, &query, resource);
+    let _seat = match class {
+        Some(class) => Some(class.enter(cost).await?),
+        // Logs and shells are bounded by their number, not by seats.
+        None => None,
+    };
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let call = Call {
         server,
@@ -248,11 +293,23 @@ async fn on_resource(
     } else {
         tokio::time::timeout(REQUEST_TIMEOUT, work).await.map_err(|_| ApiError::timeout())??
     };
-    seat.stamp(response.headers_mut());
     if let Some(warning) = &resource.deprecation {
         respond::warn(response.headers_mut(), std::slice::from_ref(warning));
     }
     Ok(response)
+}
+
+/// Services of the core group can be read, and nothing else.
+fn hidden_service(verb: Verb, path: &ResourcePath, query: &Query) -> Result<ApiResponse, ApiError> {
+    let (namespace, name) = (path.namespace.as_deref(), path.name.as_deref());
+    if path.subresource.is_some() || !matches!(verb, Verb::Get | Verb::List) {
+        return Err(ApiError::method_not_allowed_here());
+    }
+    let selects = ["labelSelector", "fieldSelector"].iter().any(|name| query.filled(name).is_some());
+    let found = registry::core::hidden_services(namespace, name, selects);
+    let named = crate::status::Named { group: "", plural: "services" };
+    let body = found.ok_or_else(|| ApiError::not_found(named, name.unwrap_or_default()))?;
+    Ok(respond::json(200, body.to_string()))
 }
 
 /// Names and collections must be where the kind's scope says.
@@ -299,7 +356,11 @@ impl Call<'_> {
             (None, Verb::Get) => self.get().await,
             (None, Verb::List) => self.list().await,
             (None, Verb::Watch) => self.watch().await,
-            (None, _) => self.write(verb, body).await,
+            (None, _) => {
+                let response = self.write(verb, body).await?;
+                authz::settled(self).await;
+                Ok(response)
+            }
             (Some("status"), _) if !self.resource.has_status => Err(unknown()),
             (Some("status"), Verb::Get) => self.get().await,
             (Some("status"), Verb::Update | Verb::Patch) => self.write(verb, body).await,

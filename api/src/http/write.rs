@@ -1,7 +1,5 @@
 //! The writing verbs: bounded bodies in, objects or Statuses out, with warnings in headers.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -11,13 +9,14 @@ use super::convert;
 use super::negotiate::Shape;
 use super::respond::{self, ApiResponse};
 use super::{Call, RequestBody};
+use crate::protobuf;
 use crate::registry::reviews::Answer;
 use crate::request::{DeleteOptions, ListOptions, ResourcePath, Verb, WriteOptions};
 use crate::status::ApiError;
 use crate::write::decode::{BODY_BYTES_MAX, Decoded, Format, decode};
 use crate::write::patch::PatchKind;
 use crate::write::update::Part;
-use crate::write::{Write, Written, create, delete, patch, protobuf, scale, update};
+use crate::write::{Write, Written, create, delete, patch, scale, update};
 
 impl Call<'_> {
     fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
@@ -138,7 +137,7 @@ impl Call<'_> {
         let accepted = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
         match Format::of(self.content_type()) {
             Some(Format::Protobuf) if self.resource.built_in => {
-                let value = protobuf::decode(bytes, &self.resource.kind)?;
+                let value = protobuf::decode(bytes, &self.resource.group, &self.resource.kind)?;
                 Ok(Decoded { value, duplicates: Vec::new() })
             }
             None | Some(Format::Protobuf) => Err(ApiError::unsupported_media(accepted)),
@@ -151,7 +150,7 @@ impl Call<'_> {
             return DeleteOptions::parse(&self.query, None);
         }
         let body: Value = match Format::of(self.content_type()) {
-            Some(Format::Protobuf) => protobuf::decode(bytes, "DeleteOptions")?,
+            Some(Format::Protobuf) => protobuf::decode(bytes, "meta.k8s.io", "DeleteOptions")?,
             Some(format) => decode(bytes, format)?.value,
             None => return Err(ApiError::unsupported_media("application/json, application/yaml")),
         };
@@ -170,7 +169,7 @@ impl Call<'_> {
         )?;
         self.wait_for_present().await?;
         let snapshot = self.resource.storage.cache.snapshot();
-        let mut items: BTreeMap<(String, String), Value> = BTreeMap::new();
+        let mut deleted = Vec::new();
         for entry in snapshot.after(filter.namespace.as_deref(), None).filter(|entry| filter.matches(entry)) {
             let path = ResourcePath {
                 namespace: self.path.namespace.clone(),
@@ -184,14 +183,13 @@ impl Call<'_> {
                 Err(error) if error.code() == 404 => continue,
                 Err(error) => return Err(error),
             }
-            let object = super::convert::parse(&super::convert::to_request_version(self.resource, entry.json()))?;
-            items.insert((entry.namespace().to_owned(), entry.name().to_owned()), object);
+            deleted.push(entry);
         }
         let list = serde_json::json!({
             "apiVersion": self.resource.api_version(),
             "kind": self.resource.list_kind,
             "metadata": {"resourceVersion": snapshot.revision().to_string(), "continue": ""},
-            "items": items.into_values().collect::<Vec<_>>(),
+            "items": self.parsed(&deleted).await?,
         });
         Ok(respond::json(200, list.to_string()))
     }
@@ -219,6 +217,12 @@ impl Call<'_> {
 /// Bytes of a body that is too large that are still taken in and thrown away: most clients read an answer only once
 /// they have sent everything, and see a broken connection else.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
+
+/// How many bytes a body may turn out to have.
+pub(super) fn bytes_max(body: &RequestBody) -> usize {
+    let told = http_body::Body::size_hint(body).upper().and_then(|bytes| usize::try_from(bytes).ok());
+    told.unwrap_or(BODY_BYTES_MAX).min(BODY_BYTES_MAX)
+}
 
 /// The whole body, bounded.
 pub(super) async fn read(mut body: RequestBody) -> Result<Bytes, ApiError> {

@@ -34,6 +34,7 @@ pub(crate) async fn create(
         meta::of(&mut object).insert("name".into(), meta::generate_name(&prefix).into());
     }
     let name = meta::text(&object, "name").to_owned();
+    w.trail.names(&name);
     crate::authz::may_create(w, &name, &object)?;
     admission::may_create(w, &name).await?;
 
@@ -43,6 +44,7 @@ pub(crate) async fn create(
         fit(w, &mut object)?;
     }
     check(w, &object)?;
+    crate::authz::may_grant(w, &name, &object)?;
     if let Some(managed) = managed.filter(|_| tracked) {
         meta::of(&mut object).insert("managedFields".into(), managed);
     }
@@ -67,7 +69,7 @@ pub(crate) async fn create(
         admission::validate(w, Operation::Create, Some(&attempted), None).await?;
         let name = meta::text(&attempted, "name").to_owned();
         let key: Arc<str> = w.resource.key(w.namespace(), &name).into();
-        let encoded = w.encode(attempted);
+        let (encoded, stored) = w.encode(attempted).await?;
         if w.options.dry_run {
             let taken = w.read(&name).await?;
             if let Some(existing) = taken {
@@ -76,7 +78,7 @@ pub(crate) async fn create(
             }
             return Ok(w.answer(201, &encoded, 0));
         }
-        let txn = w.put(&key, &encoded, 0).await?;
+        let txn = w.put(&key, stored, 0).await?;
         let done = w.server.store.txn(txn).await.map_err(store_error)?;
         if done.succeeded {
             return Ok(w.answer(201, &encoded, done.revision));
@@ -107,6 +109,7 @@ fn prepare(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Re
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
     meta::prepare_create(object, &resource, w.now);
     (resource.strategy.prepare_create)(object);
+    (resource.strategy.stamp)(object, w.user);
     default(w, object)
 }
 
