@@ -17,6 +17,7 @@ pub(crate) async fn run(server: &ApiServer, root_ca: &str) -> Result<(), String>
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         create(server, "/api/v1/namespaces", name, &namespace).await?;
     }
+    crate::authz::bootstrap::run(server).await?;
     let role = json!({"apiVersion": "berth.dev/v1", "kind": "Role", "metadata": {"name": DEFAULT_ROLE}, "spec": {}});
     create(server, "/apis/berth.dev/v1/roles", DEFAULT_ROLE, &role).await?;
     let maps = "/api/v1/namespaces/kube-system/configmaps";

@@ -3,12 +3,14 @@
 //! - [`driver`]: informers, work queues, back-off, status and event writing; shared by all controllers.
 //! - [`service`], [`job`], [`job_run`]: who makes tasks.
 //! - [`placement`]: which node a task goes to. [`node`], [`role`]: the life of nodes and tenants.
+//! - [`cluster_role`]: which rules aggregated roles have.
 //! - [`garbage`], [`namespace`]: what goes when its owner or namespace went. [`baseline`]: what every namespace has.
 //! - [`leader`]: one manager at a time acts.
 //!
 //! [`run`] starts them all.
 
 pub mod baseline;
+pub mod cluster_role;
 pub mod driver;
 pub mod events;
 pub mod garbage;

@@ -26,7 +26,7 @@ pub use objects::{
 };
 pub use policy::{PolicyRule, quoted};
 pub use reconcile::{Step, reconcile_binding, reconcile_role};
-pub use tenancy::{Access, Member, MemberKind, Permission, Tenant};
+pub use tenancy::{Access, Given, Gives, Member, MemberKind, Permission, Tenant, TenantSpec};
 
 /// The group of the four kinds of rules and bindings.
 pub const GROUP: &str = "rbac.authorization.k8s.io";

@@ -1,262 +1,248 @@
-//! What a user may do: a fixed table of groups, which role-based rules will replace.
+//! What a user may do. Asked in this order: is it a member of `system:masters`; is it an agent, and does this concern
+//! its node; do the roles that it was given allow it. The first that allows decides; none that does is a refusal.
 //!
-//! Decided from the request alone, before the object is looked at; what depends on the object (an agent and
-//! its own tasks) is asked in the write path through [`may_write_task`].
+//! A request is judged before its body is read and before the object is looked at, so that a refusal tells nothing of
+//! what there is. What only the object can tell (an agent and its own tasks, somebody who gives rights on) is asked
+//! by the write path through [`may_create`], [`may_grant`] and [`may_update`].
+
+pub(crate) mod bootstrap;
+mod escalation;
+mod nodes;
+mod reviews;
+mod rules;
 
 use std::borrow::Cow;
 
+use berth_access::node::{Change, node_of};
+use berth_access::{Attributes, FieldTerm, User, node};
 use serde_json::Value;
 
-use crate::authn::{GROUP_AUTHENTICATED, GROUP_CONTROLLERS, GROUP_MASTERS, GROUP_NODES, NODE_USER_PREFIX, UserInfo};
+use crate::authn::{GROUP_MASTERS, UserInfo};
+use crate::http::Call;
 use crate::inner::Inner;
-use crate::registry::{ReviewKind, Rows};
-use crate::request::{RequestInfo, ResourcePath, Verb};
+use crate::request::RequestInfo;
 use crate::status::{ApiError, Named};
 use crate::write::Write;
 
-/// One thing that members of [`GROUP_NODES`] may do.
-struct Allow {
-    group: &'static str,
-    /// `tasks`, or `tasks/status`.
-    resource: &'static str,
-    verbs: &'static [Verb],
-    scope: Scope,
-}
+pub(crate) use berth_access::Decision;
+pub(crate) use escalation::may_grant;
+pub(crate) use reviews::REVIEWS;
+pub(crate) use rules::Access;
 
-/// On which objects.
-enum Scope {
-    All,
-    /// The object that bears the node's name.
-    OwnName,
-    /// The same, in one namespace.
-    OwnNameIn(&'static str),
-    /// Tasks bound to the node: checked when the object is at hand.
-    OwnTasks,
-    /// Secrets that a task bound to the node names: checked by [`may_read_secret`].
-    OwnSecrets,
-}
-
-const READ: &[Verb] = &[Verb::Get, Verb::List, Verb::Watch];
-const WRITE: &[Verb] = &[Verb::Create, Verb::Update, Verb::Patch];
-const CHANGE: &[Verb] = &[Verb::Update, Verb::Patch];
-
-const NODE_RULES: &[Allow] = &[
-    Allow { group: "berth.dev", resource: "tasks", verbs: READ, scope: Scope::All },
-    Allow { group: "berth.dev", resource: "services", verbs: READ, scope: Scope::All },
-    Allow { group: "berth.dev", resource: "nodes", verbs: READ, scope: Scope::All },
-    Allow { group: "", resource: "configmaps", verbs: READ, scope: Scope::All },
-    Allow { group: "", resource: "secrets", verbs: &[Verb::Get], scope: Scope::OwnSecrets },
-    Allow { group: "", resource: "namespaces", verbs: READ, scope: Scope::All },
-    Allow { group: "berth.dev", resource: "nodes", verbs: WRITE, scope: Scope::OwnName },
-    Allow { group: "berth.dev", resource: "nodes/status", verbs: CHANGE, scope: Scope::OwnName },
-    Allow {
-        group: "coordination.k8s.io",
-        resource: "leases",
-        verbs: &[Verb::Get, Verb::Create, Verb::Update, Verb::Patch],
-        scope: Scope::OwnNameIn(berth_types::names::NODE_LEASE_NAMESPACE),
-    },
-    Allow { group: "", resource: "events", verbs: WRITE, scope: Scope::All },
-    Allow { group: "events.k8s.io", resource: "events", verbs: WRITE, scope: Scope::All },
-    Allow { group: "berth.dev", resource: "tasks/status", verbs: CHANGE, scope: Scope::OwnTasks },
-    Allow { group: "berth.dev", resource: "tasks", verbs: CHANGE, scope: Scope::OwnTasks },
-];
-
-fn is_almighty(user: &UserInfo) -> bool {
-    user.is_in(GROUP_MASTERS) || user.is_in(GROUP_CONTROLLERS)
-}
-
-/// The node that a user is the agent of.
-pub(crate) fn node_of(user: &UserInfo) -> Option<&str> {
-    if !user.is_in(GROUP_NODES) {
-        return None;
-    }
-    user.name.strip_prefix(NODE_USER_PREFIX).filter(|n| !n.is_empty())
-}
-
-/// What was decided of a request, and why: the reason goes into the audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Decision {
-    pub allowed: bool,
-    pub reason: Cow<'static, str>,
-}
-
-impl Decision {
-    fn of(allowed: bool) -> Self {
-        Self { allowed, reason: Cow::Borrowed("") }
-    }
-}
-
-/// Whether a user may do this.
+/// Whether the user may make this request.
 pub(crate) fn authorize(server: &Inner, user: &UserInfo, info: &RequestInfo<'_>) -> Decision {
-    match info.resource {
-        Some(path) => {
-            let may = may_resource(user, info.verb, path);
-            Decision::of(may && may_read_secret(user, path, &server.registry.rows()))
-        }
-        None => Decision::of(may_path(user, info.verb, info.path)),
+    // Spared the terms of its selector, too: the server's own parts ask a hundred times as often as people.
+    if user.is_in(GROUP_MASTERS) {
+        return allowed("");
     }
+    let Some(path) = info.resource else {
+        return decide(server, user, &Attributes::Path { verb: info.verb, path: info.path });
+    };
+    let fields = terms(info.field_selector);
+    let wanted = berth_access::Resource {
+        verb: info.verb,
+        group: &path.group,
+        resource: &path.plural,
+        subresource: info.subresource(),
+        namespace: info.namespace(),
+        name: info.name,
+        fields: &fields,
+    };
+    decide(server, user, &Attributes::Resource(wanted))
+}
+
+/// Whether the user may do this: for questions that are no requests, such as reviews, impersonation and approvals.
+pub(crate) fn decide(server: &Inner, user: &UserInfo, attributes: &Attributes<'_>) -> Decision {
+    if user.is_in(GROUP_MASTERS) {
+        return allowed("");
+    }
+    let rows = server.registry.rows();
+    let asker = asker(user);
+    let mut reason = String::new();
+    if let Some(node) = node_of(&asker) {
+        match node::authorize(node, &asker, attributes, &nodes::Bound(&rows)) {
+            node::Answer::Allow => return allowed(""),
+            node::Answer::NoOpinion(why) => reason = why,
+        }
+    }
+    let decision = server.access.authorize(&rows, &asker, attributes);
+    if decision.allowed || reason.is_empty() {
+        return decision;
+    }
+    if !decision.reason.is_empty() {
+        reason.push('\n');
+        reason.push_str(&decision.reason);
+    }
+    Decision { allowed: false, reason: reason.into() }
+}
+
+fn allowed(reason: &'static str) -> Decision {
+    Decision { allowed: true, reason: Cow::Borrowed(reason) }
+}
+
+/// The user as the rules see it.
+fn asker(user: &UserInfo) -> User<'_> {
+    User { name: &user.name, groups: &user.groups }
+}
+
+/// The terms of a field selector that demand equality.
+fn terms(selector: &str) -> Vec<FieldTerm<'_>> {
+    let term = |term| {
+        let (path, value): (&str, &str) = str::split_once(term, '=')?;
+        let is_equality = !path.ends_with('!');
+        is_equality.then(|| FieldTerm { path: path.trim(), value: value.strip_prefix('=').unwrap_or(value).trim() })
+    };
+    if selector.is_empty() { Vec::new() } else { selector.split(',').filter_map(term).collect() }
 }
 
 /// 403 with the words of Kubernetes.
 pub(crate) fn forbidden(user: &UserInfo, info: &RequestInfo<'_>, reason: &str) -> ApiError {
-    let Some(path) = info.resource else { return ApiError::forbidden_path(&user.name, info.verb, info.path) };
-    let full = full_name(path);
-    let at = match info.namespace() {
-        "" => "at the cluster scope".to_owned(),
-        ns => format!("in the namespace \"{ns}\""),
-    };
     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let why = format!(
-        "User \"{}\" cannot {} resource \"{full}\" in API group \"{}\" {at}{because}",
-        user.name, info.verb, path.group
-    );
+    let Some(path) = info.resource else {
+        return ApiError::forbidden_path(&user.name, info.verb, &format!("{}{because}", info.path));
+    };
+    let wanted = berth_access::Resource {
+        verb: info.verb,
+        group: &path.group,
+        resource: &path.plural,
+        subresource: info.subresource(),
+        namespace: info.namespace(),
+        name: info.name,
+        fields: &[],
+    };
+    let why = format!("{}{because}", cannot(user, &wanted));
     ApiError::forbidden(Named { group: &path.group, plural: &path.plural }, info.name, &why)
 }
 
-/// `tasks`, or `tasks/status`.
-fn full_name(path: &ResourcePath) -> String {
-    match &path.subresource {
-        Some(sub) => format!("{}/{sub}", path.plural),
-        None => path.plural.clone(),
-    }
-}
-
-fn may_resource(user: &UserInfo, verb: &str, path: &ResourcePath) -> bool {
-    let is_review = path.group == "authentication.k8s.io" && path.plural == "selfsubjectreviews";
-    if is_almighty(user) || is_review && user.is_in(GROUP_AUTHENTICATED) {
-        return true;
-    }
-    let Some(node) = node_of(user) else { return false };
-    let full = full_name(path);
-    NODE_RULES.iter().any(|rule| {
-        rule.group == path.group
-            && rule.resource == full
-            && rule.verbs.iter().any(|v| v.as_str() == verb)
-            && match rule.scope {
-                Scope::All | Scope::OwnTasks | Scope::OwnSecrets => true,
-                Scope::OwnName => has_name(path, verb, node),
-                Scope::OwnNameIn(ns) => path.namespace.as_deref() == Some(ns) && has_name(path, verb, node),
-            }
-    })
-}
-
-/// A create has no name in its path; the write path compares the body's through [`may_create`].
-fn has_name(path: &ResourcePath, verb: &str, node: &str) -> bool {
-    path.name.as_deref() == Some(node) || (verb == "create" && path.name.is_none())
-}
-
-/// Whether the user may create an object of this name: an agent makes its own Node and Lease only.
-///
-/// # Errors
-/// 403.
-pub(crate) fn may_create(w: &Write<'_>, name: &str, _object: &Value) -> Result<(), ApiError> {
-    let (user, path) = (w.user, w.path);
-    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
-    // An apply of an absent object creates, too: only what may be created at all is allowed here.
-    let allowed = match path.plural.as_str() {
-        "events" => true,
-        "nodes" | "leases" => name == node,
-        _ => false,
+/// `User "x" cannot get resource "tasks/log" in API group "berth.dev" in the namespace "a"`
+fn cannot(user: &UserInfo, wanted: &berth_access::Resource<'_>) -> String {
+    let full = match wanted.subresource {
+        "" => wanted.resource.to_owned(),
+        subresource => format!("{}/{subresource}", wanted.resource),
     };
-    if allowed {
-        return Ok(());
-    }
-    let named = Named { group: &path.group, plural: &path.plural };
-    Err(ApiError::forbidden(named, name, &format!("the agent of node \"{node}\" may create only its own")))
+    let at = match wanted.namespace {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace \"{namespace}\""),
+    };
+    format!("User \"{}\" cannot {} resource \"{full}\" in API group \"{}\" {at}", user.name, wanted.verb, wanted.group)
 }
 
-/// Whether the user may make this change of an object; asked when both states are known.
+/// Whether the user may create an object of this name. Asked before anything is done with the body.
 ///
 /// # Errors
-/// 403.
-pub(crate) fn may_update(w: &Write<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
-    may_write_task(w.user, w.path, old, new)
-}
-
-/// Whether the user may change this Task: an agent changes only the status and the finalizers of tasks that
-/// are bound to its node.
-///
-/// # Errors
-/// 403.
-fn may_write_task(user: &UserInfo, path: &ResourcePath, old: &Value, new: &Value) -> Result<(), ApiError> {
-    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return Ok(()) };
-    if path.group != "berth.dev" || path.plural != "tasks" {
+/// 403 when a PUT or an apply would create what the user may not create, or an agent something that is not its own.
+pub(crate) fn may_create(w: &Write<'_>, name: &str, object: &Value) -> Result<(), ApiError> {
+    if w.user.is_in(GROUP_MASTERS) {
         return Ok(());
     }
-    let name = path.name.as_deref().unwrap_or_default();
-    let deny = |why: String| Err(ApiError::forbidden(Named { group: &path.group, plural: &path.plural }, name, &why));
-    let bound_to = old.pointer("/spec/nodeName").and_then(Value::as_str).unwrap_or_default();
-    if bound_to != node {
-        return deny(format!("the task is bound to node \"{bound_to}\", not to \"{node}\""));
-    }
-    if path.subresource.is_none() {
-        let meta = |value: &Value, field: &str| value.pointer(&format!("/metadata/{field}")).cloned();
-        let same = old.get("spec") == new.get("spec")
-            && ["labels", "annotations", "ownerReferences"].iter().all(|f| meta(old, f) == meta(new, f));
-        if !same {
-            return deny("an agent may change only the finalizers and the status of its tasks".to_owned());
+    if w.path.name.is_some() {
+        // The request was judged as an update or a patch.
+        let wanted = wanted(w, "create", name);
+        let decision = decide(w.server, w.user, &Attributes::Resource(wanted));
+        if !decision.allowed {
+            return Err(ApiError::forbidden(w.resource.named(), name, &cannot(w.user, &wanted)));
         }
     }
-    Ok(())
+    restrict_node(w, name, None, Some(object))
 }
 
-/// Whether the user may read this Secret: an agent reads only what a task that is bound to its node names. Whoever
-/// takes over a node does not get the secrets of the others.
-fn may_read_secret(user: &UserInfo, path: &ResourcePath, rows: &Rows) -> bool {
-    let Some(node) = node_of(user).filter(|_| !is_almighty(user)) else { return true };
-    if !path.group.is_empty() || path.plural != "secrets" {
-        return true;
+/// Whether the user may make this change of an object; asked when both states are known and checked.
+///
+/// # Errors
+/// 403 when an agent changes what is not its own, or somebody gives rights that they do not have.
+pub(crate) fn may_update(w: &Write<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
+    if w.user.is_in(GROUP_MASTERS) {
+        return Ok(());
     }
-    let name = path.name.as_deref().unwrap_or_default();
-    rows.find(berth_types::GROUP, "v1", "tasks").is_some_and(|row| {
-        let tasks = row.storage.cache.snapshot();
-        tasks
-            .after(path.namespace.as_deref(), None)
-            .filter(|task| path.namespace.as_deref() == Some(task.namespace()) && task.field("spec.nodeName") == node)
-            .any(|task| {
-                serde_json::from_slice::<Value>(&task.json()).is_ok_and(|task| names_secret(&task["spec"], name))
-            })
-    })
+    restrict_node(w, w.name(), Some(old), Some(new))?;
+    escalation::may_regrant(w, old, new)
 }
 
-/// Whether a part of a task refers to a Secret, by an environment variable or a volume.
-fn names_secret(value: &Value, name: &str) -> bool {
-    match value {
-        Value::Object(map) => map.iter().any(|(field, value)| match field.as_str() {
-            "secretKeyRef" | "secretRef" => value["name"] == name,
-            "secret" => value["secretName"] == name,
-            _ => names_secret(value, name),
-        }),
-        Value::Array(items) => items.iter().any(|item| names_secret(item, name)),
-        _ => false,
+/// What an agent may not write, though it may write the object.
+fn restrict_node(w: &Write<'_>, name: &str, old: Option<&Value>, new: Option<&Value>) -> Result<(), ApiError> {
+    let Some(node) = node_of(&asker(w.user)) else { return Ok(()) };
+    let change = Change {
+        group: &w.path.group,
+        resource: &w.path.plural,
+        subresource: w.path.subresource.as_deref().unwrap_or_default(),
+        namespace: w.namespace().unwrap_or_default(),
+        name,
+        old,
+        new,
+    };
+    node::may_write(node, &change).map_err(|why| ApiError::forbidden(w.resource.named(), name, &why))
+}
+
+/// Whether the user may ask for this token of a service account (a TokenRequest): an agent only for a task of its own.
+///
+/// # Errors
+/// 403.
+#[allow(dead_code)] // asked by the `token` subresource
+pub(crate) fn may_request_token(call: &Call<'_>, request: &Value) -> Result<(), ApiError> {
+    let asker = asker(call.user);
+    let Some(node) = node_of(&asker).filter(|_| !call.user.is_in(GROUP_MASTERS)) else { return Ok(()) };
+    let name = call.name()?;
+    let namespace = call.namespace().unwrap_or_default();
+    let change = Change {
+        group: "",
+        resource: "serviceaccounts",
+        subresource: "token",
+        namespace,
+        name,
+        old: None,
+        new: Some(request),
+    };
+    let rows = call.server.registry.rows();
+    let bound = request.pointer("/spec/boundObjectRef/name").and_then(Value::as_str).unwrap_or_default();
+    node::may_write(node, &change)
+        .and_then(|()| nodes::Bound(&rows).acts_as(node, namespace, bound, name))
+        .map_err(|why| ApiError::forbidden(call.resource.named(), name, &why))
+}
+
+/// How long a write of rights waits until they are in force.
+const IN_FORCE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Waits until what was written of these kinds of rights is in force on this server, so that whoever was given a right
+/// may use it as soon as the giver has the answer.
+async fn settle(server: &Inner, plurals: &[&str]) {
+    let Ok(revision) = server.store.current_revision().await else { return };
+    let rows = server.registry.snapshot();
+    for row in plurals.iter().filter_map(|plural| rows.any_version(berth_access::GROUP, plural)) {
+        // A cache that lags more than this catches up by itself: the write is done either way.
+        let _ = row.storage.cache.wait_until(revision, IN_FORCE_TIMEOUT).await;
     }
 }
 
-/// Paths that anybody may read, known or not.
-const OPEN_PATHS: &[&str] = &["/livez", "/readyz", "/healthz", "/version"];
-/// Paths that every known user may read, with all below them.
-const DISCOVERY_PATHS: &[&str] = &["/api", "/apis", "/openapi", "/"];
-
-/// Whether nobody in particular may read a path.
-fn is_open(path: &str) -> bool {
-    OPEN_PATHS.iter().any(|open| path == *open || path.strip_prefix(open).is_some_and(|rest| rest.starts_with('/')))
+/// Waits, after a write of roles or bindings, until they are in force. Costs nothing for other kinds.
+pub(crate) async fn settled(call: &Call<'_>) {
+    if call.resource.group == berth_access::GROUP {
+        settle(call.server, &[&call.resource.plural]).await;
+    } else if call.resource.group == berth_types::GROUP
+        && call.resource.plural == "roles"
+        && call.path.subresource.is_none()
+    {
+        let Ok(revision) = call.server.store.current_revision().await else { return };
+        let _ = call.resource.storage.cache.wait_until(revision, IN_FORCE_TIMEOUT).await;
+    }
 }
 
-/// Whether the user may do this to a path that is no resource.
-fn may_path(user: &UserInfo, verb: &str, path: &str) -> bool {
-    let below = |prefix: &&str| path == *prefix || (**prefix != *"/" && path.starts_with(&format!("{prefix}/")));
-    let discovery =
-        user.is_in(GROUP_AUTHENTICATED) && matches!(verb, "get" | "head") && DISCOVERY_PATHS.iter().any(below);
-    is_almighty(user) || discovery || is_open(path)
+/// What a write wants, with another verb than the request's.
+fn wanted<'a>(w: &'a Write<'_>, verb: &'a str, name: &'a str) -> berth_access::Resource<'a> {
+    berth_access::Resource {
+        verb,
+        group: &w.path.group,
+        resource: &w.path.plural,
+        subresource: w.path.subresource.as_deref().unwrap_or_default(),
+        namespace: w.path.namespace.as_deref().unwrap_or_default(),
+        name,
+        fields: &[],
+    }
 }
-
-/// Kinds that are asked and answered, and never stored.
-pub(crate) const REVIEWS: &[ReviewKind] = &[];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Target, parse_path};
+    use crate::request::{Query, ResourcePath, Target, Verb, parse_path};
 
     fn path(text: &str) -> ResourcePath {
         match parse_path(text).unwrap() {
@@ -266,45 +252,34 @@ mod tests {
     }
 
     #[test]
-    fn what_an_agent_may_do() {
-        let agent = UserInfo::node("n1");
-        let may = |verb: Verb, text: &str| may_resource(&agent, verb.as_str(), &path(text));
-        assert!(may(Verb::Watch, "/apis/berth.dev/v1/tasks"));
-        assert!(may(Verb::Patch, "/apis/berth.dev/v1/nodes/n1/status"));
-        assert!(!may(Verb::Patch, "/apis/berth.dev/v1/nodes/n2/status"));
-        assert!(may(Verb::Update, "/apis/coordination.k8s.io/v1/namespaces/berth-node-lease/leases/n1"));
-        assert!(!may(Verb::Update, "/apis/coordination.k8s.io/v1/namespaces/default/leases/n1"));
-        assert!(!may(Verb::Delete, "/apis/berth.dev/v1/namespaces/a/tasks/t"));
-        assert!(!may(Verb::Create, "/api/v1/namespaces/a/secrets"));
-        assert!(may(Verb::Create, "/api/v1/namespaces/a/events"));
-    }
-
-    #[test]
-    fn a_stranger_may_discover_but_not_read() {
-        let stranger = UserInfo::new("alice", &[]);
-        assert!(may_path(&stranger, "get", "/apis/berth.dev"));
-        assert!(!may_path(&stranger, "get", "/metrics"));
-        let info = RequestInfo::of_path("/metrics", "get");
-        assert_eq!(forbidden(&stranger, &info, "").message(), "forbidden: User \"alice\" cannot get path \"/metrics\"");
-        let secret = path("/api/v1/namespaces/default/secrets/s");
-        assert!(!may_resource(&stranger, "get", &secret));
-        let query = crate::request::Query::default();
-        let info = RequestInfo::of_resource("", Verb::Get, &secret, &query);
+    fn refusals_have_the_words_of_kubernetes() {
+        let alice = UserInfo::new("alice", &[]);
+        let query = Query::default();
+        let message = |verb, text: &str, reason| {
+            let path = path(text);
+            forbidden(&alice, &RequestInfo::of_resource("", verb, &path, &query), reason).message().to_owned()
+        };
         assert_eq!(
-            forbidden(&stranger, &info, "").message(),
+            message(Verb::Get, "/api/v1/namespaces/default/secrets/s", ""),
             "secrets \"s\" is forbidden: User \"alice\" cannot get resource \"secrets\" in API group \"\" in the namespace \"default\""
         );
+        assert_eq!(
+            message(Verb::Update, "/apis/berth.dev/v1/namespaces/a/tasks/t/status", "why"),
+            "tasks.berth.dev \"t\" is forbidden: User \"alice\" cannot update resource \"tasks/status\" in API group \"berth.dev\" in the namespace \"a\": why"
+        );
+        assert_eq!(
+            message(Verb::List, "/apis/berth.dev/v1/nodes", ""),
+            "nodes.berth.dev is forbidden: User \"alice\" cannot list resource \"nodes\" in API group \"berth.dev\" at the cluster scope"
+        );
+        let info = RequestInfo::of_path("/metrics", "get");
+        assert_eq!(forbidden(&alice, &info, "").message(), "forbidden: User \"alice\" cannot get path \"/metrics\"");
     }
 
     #[test]
-    fn an_agent_writes_only_tasks_of_its_node() {
-        let agent = UserInfo::node("n1");
-        let status = path("/apis/berth.dev/v1/namespaces/a/tasks/t/status");
-        let mine = serde_json::json!({"spec": {"nodeName": "n1"}});
-        let other = serde_json::json!({"spec": {"nodeName": "n2"}});
-        assert!(may_write_task(&agent, &status, &mine, &mine).is_ok());
-        assert!(may_write_task(&agent, &status, &other, &other).is_err());
-        let main = path("/apis/berth.dev/v1/namespaces/a/tasks/t");
-        assert!(may_write_task(&agent, &main, &mine, &other).is_err());
+    fn only_equality_is_a_term() {
+        let found = terms("spec.nodeName=n1,status.phase!=Failed,metadata.name==a");
+        let term = |path, value| FieldTerm { path, value };
+        assert_eq!(found, [term("spec.nodeName", "n1"), term("metadata.name", "a")]);
+        assert_eq!(terms(""), []);
     }
 }

@@ -25,10 +25,22 @@ const BERTH: &str = "berth.dev";
 pub trait Graph {
     /// Whether a task on the node names this object.
     fn names(&self, node: &str, kind: Kind, namespace: &str, name: &str) -> bool;
-    /// Whether the task is bound to the node.
-    fn has_task(&self, node: &str, namespace: &str, name: &str) -> bool;
-    /// Whether this user made the certificate signing request.
-    fn requested(&self, user: &str, request: &str) -> bool;
+    /// Where a task is.
+    fn task(&self, node: &str, namespace: &str, name: &str) -> Place;
+    /// Whether somebody else made the certificate signing request. One that is not there is nobody else's: an agent
+    /// that just made it may be ahead of what is known here.
+    fn is_foreign_request(&self, user: &str, request: &str) -> bool;
+}
+
+/// Where a task is, seen from a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Bound to the node.
+    Here,
+    /// Bound to another node, or to none.
+    Elsewhere,
+    /// Not there. The agent may ask for it, and learns from the 404 that its task is gone.
+    Nowhere,
 }
 
 /// The node authorizer's answer.
@@ -57,7 +69,7 @@ pub fn authorize(node: &str, user: &User<'_>, attributes: &Attributes<'_>, graph
         (BERTH, "tasks", "") if reads => task_read(node, wanted, graph),
         // Finalizers and status: what else a write changes is judged when the object is at hand.
         (BERTH, "tasks", "" | "status") if changes => {
-            related(node, graph.has_task(node, wanted.namespace, wanted.name))
+            related(node, graph.task(node, wanted.namespace, wanted.name) != Place::Elsewhere)
         }
         (BERTH, "nodes", "") if reads || changes => own_name(node, wanted),
         (BERTH, "nodes", "") if wanted.verb == "create" => own_name_or_unnamed(node, wanted),
@@ -90,11 +102,8 @@ fn related(node: &str, is_related: bool) -> Answer {
 
 /// A task is read by name when it is bound to the node, and listed by a field selector that leaves the node's only.
 fn task_read(node: &str, wanted: &Resource<'_>, graph: &dyn Graph) -> Answer {
-    if !wanted.name.is_empty() && graph.has_task(node, wanted.namespace, wanted.name) {
-        return Answer::Allow;
-    }
     if wanted.verb == "get" {
-        return related(node, false);
+        return related(node, graph.task(node, wanted.namespace, wanted.name) != Place::Elsewhere);
     }
     if wanted.fields.iter().any(|term| term.path == "spec.nodeName" && term.value == node) {
         return Answer::Allow;
@@ -138,7 +147,9 @@ fn lease(node: &str, wanted: &Resource<'_>) -> Answer {
 fn request(user: &User<'_>, wanted: &Resource<'_>, graph: &dyn Graph) -> Answer {
     match wanted.verb {
         "create" => Answer::Allow,
-        "get" | "list" | "watch" if !wanted.name.is_empty() && graph.requested(user.name, wanted.name) => Answer::Allow,
+        "get" | "list" | "watch" if !wanted.name.is_empty() && !graph.is_foreign_request(user.name, wanted.name) => {
+            Answer::Allow
+        }
         _ => no("can only access certificate signing requests of its own"),
     }
 }

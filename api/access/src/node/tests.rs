@@ -15,12 +15,16 @@ impl Graph for OneTask {
         (node, namespace, name) == ("n1", "a", its)
     }
 
-    fn has_task(&self, node: &str, namespace: &str, name: &str) -> bool {
-        (node, namespace, name) == ("n1", "a", "t")
+    fn task(&self, node: &str, namespace: &str, name: &str) -> Place {
+        match (node, namespace, name) {
+            ("n1", "a", "t") => Place::Here,
+            (_, "a", "t") => Place::Elsewhere,
+            _ => Place::Nowhere,
+        }
     }
 
-    fn requested(&self, user: &str, request: &str) -> bool {
-        (user, request) == ("system:node:n1", "csr1")
+    fn is_foreign_request(&self, user: &str, request: &str) -> bool {
+        (user, request) != ("system:node:n1", "csr1")
     }
 }
 
@@ -102,6 +106,12 @@ fn an_agent_keeps_its_node_its_lease_and_events() {
     ] {
         assert!(may("n1", verb, path), "{verb} {path}");
     }
+}
+
+#[test]
+fn an_agent_learns_that_its_task_is_gone() {
+    assert!(may("n1", "get", "berth.dev|a|tasks|gone|"));
+    assert!(may("n1", "patch", "berth.dev|a|tasks|gone|status"));
 }
 
 #[test]
