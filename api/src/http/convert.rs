@@ -30,20 +30,6 @@ impl IncludeObject {
     }
 }
 
-/// The object in the version of the resource.
-pub(crate) fn to_request_version(resource: &Resource, body: Bytes) -> Bytes {
-    if resource.is_stored_version() {
-        return body;
-    }
-    match serde_json::from_slice::<Value>(&body) {
-        Ok(mut object) => {
-            resource.to_request_version(&mut object);
-            object.to_string().into()
-        }
-        Err(_) => body,
-    }
-}
-
 pub(crate) fn parse(body: &[u8]) -> Result<Value, ApiError> {
     serde_json::from_slice(body).map_err(|error| {
         tracing::error!(%error, "a stored object cannot be read");
@@ -65,14 +51,13 @@ pub(crate) fn write_partial(entry: &Entry, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// One object in the accepted shape.
+/// One object, in the version of the request, in the accepted shape.
 pub(crate) fn object(
     resource: &Resource,
     body: Bytes,
     accepted: Accepted,
     include: IncludeObject,
 ) -> Result<Bytes, ApiError> {
-    let body = to_request_version(resource, body);
     match accepted.shape {
         Shape::Object => Ok(body),
         Shape::Metadata => Ok(partial(&parse(&body)?).to_string().into()),

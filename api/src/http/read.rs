@@ -15,6 +15,7 @@ use crate::body::Pieces;
 use crate::registry::Resource;
 use crate::request::{ListOptions, RevisionMatch};
 use crate::status::ApiError;
+use crate::version::{self, Stored};
 use crate::write::store_error;
 
 /// How long a read waits for the cache to reach a revision.
@@ -31,22 +32,23 @@ impl Call<'_> {
             // Any state will do, or one that is not older than a revision.
             Some(revision) => {
                 self.wait_for(revision).await?;
-                cache.get(namespace.unwrap_or_default(), name).map(|entry| entry.json())
+                cache.get(namespace.unwrap_or_default(), name).map(|entry| (entry.json(), entry.revision()))
             }
             None => {
                 let key = self.resource.key(namespace, name);
                 let found = self.server.store.get(&key, None).await.map_err(store_error)?;
-                found.kv.map(|kv| cache.json_of(&kv))
+                found.kv.map(|kv| (cache.json_of(&kv), kv.mod_revision))
             }
         };
-        let body = body.ok_or_else(|| ApiError::not_found(self.resource.named(), name))?;
+        let (body, revision) = body.ok_or_else(|| ApiError::not_found(self.resource.named(), name))?;
+        let body = version::bytes_to_request(self.server, self.resource, body, revision).await?;
         self.object_response(200, body, accepted)
     }
 
-    /// An object in the accepted shape and format.
+    /// An object, in the version of the request, in the accepted shape and format.
     pub(crate) fn object_response(&self, code: u16, body: Bytes, accepted: Accepted) -> Result<ApiResponse, ApiError> {
         let body = if accepted.shape == Shape::Object {
-            convert::to_request_version(self.resource, body)
+            body
         } else {
             let include = IncludeObject::parse(self.query.get("includeObject"))?;
             convert::object(self.resource, body, accepted, include)?
@@ -116,11 +118,11 @@ impl Call<'_> {
                 self.resource.storage.cache.keep(&snapshot);
             }
         }
-        if accepted == Accepted::JSON && self.resource.is_stored_version() && !self.pretty() {
+        if accepted == Accepted::JSON && is_plain(self.resource, &page) && !self.pretty() {
             let body = splice_list(self.resource, &page, &metadata);
             return Ok(respond::with_body(200, "application/json", body));
         }
-        let body = self.list_body(&page, metadata, accepted)?;
+        let body = self.list_body(&page, metadata, accepted).await?;
         let (body, content_type) = convert::encode(body, accepted.media, self.pretty())?;
         Ok(respond::with(200, content_type, body))
     }
@@ -165,12 +167,12 @@ impl Call<'_> {
         Ok((snapshot, None))
     }
 
-    fn list_body(&self, page: &[&Entry], metadata: Value, accepted: Accepted) -> Result<Bytes, ApiError> {
+    async fn list_body(&self, page: &[&Entry], metadata: Value, accepted: Accepted) -> Result<Bytes, ApiError> {
         let resource = self.resource;
         match accepted.shape {
-            Shape::Object if resource.is_stored_version() => Ok(splice_list(resource, page, &metadata).collect()),
+            Shape::Object if is_plain(resource, page) => Ok(splice_list(resource, page, &metadata).collect()),
             Shape::Object => {
-                let items = parsed(resource, page)?;
+                let items = self.parsed(page).await?;
                 let list = json!({"apiVersion": resource.api_version(), "kind": resource.list_kind, "metadata": metadata, "items": items});
                 Ok(list.to_string().into())
             }
@@ -189,13 +191,23 @@ impl Call<'_> {
             }
             Shape::Table { beta } => {
                 let include = IncludeObject::parse(self.query.get("includeObject"))?;
-                let rows = parsed(resource, page)?
+                let objects = self.parsed(page).await?;
+                let rows = objects
                     .iter()
                     .map(|object| convert::row(resource, object, include, self.now))
                     .collect();
                 Ok(convert::table(resource, beta, metadata, rows, true).to_string().into())
             }
         }
+    }
+
+    /// The objects of a page, in the version of the request.
+    pub(crate) async fn parsed(&self, page: &[&Entry]) -> Result<Vec<Value>, ApiError> {
+        let stored: Result<Vec<Stored>, ApiError> = page
+            .iter()
+            .map(|entry| Ok(Stored { object: convert::parse(&entry.json())?, revision: entry.revision() }))
+            .collect();
+        version::to_request(self.server, self.resource, stored?).await
     }
 
     /// People with curl or a browser get indented JSON.
@@ -215,8 +227,9 @@ impl Call<'_> {
     }
 }
 
-fn parsed(resource: &Resource, page: &[&Entry]) -> Result<Vec<Value>, ApiError> {
-    page.iter().map(|entry| convert::parse(&convert::to_request_version(resource, entry.json()))).collect()
+/// Whether every object can be shown as it is stored.
+fn is_plain(resource: &Resource, page: &[&Entry]) -> bool {
+    page.iter().all(|entry| version::is_as_stored(resource, entry.revision()))
 }
 
 /// A piece of a list holds about this much: what is written is encrypted and sent before the next piece is made.

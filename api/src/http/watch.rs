@@ -14,10 +14,12 @@ use super::convert::{self, IncludeObject};
 use super::negotiate::Shape;
 use super::respond::ApiResponse;
 use crate::body::ApiBody;
+use crate::inner::Inner;
 use crate::metrics::WatchGauge;
 use crate::registry::Resource;
 use crate::request::ListOptions;
 use crate::status::ApiError;
+use crate::version;
 
 /// A chunk of the body holds about this much: large enough for few system calls, small enough for memory.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -63,7 +65,7 @@ impl Call<'_> {
         } else {
             cache.watch(options.revision.unwrap_or(0), filter.clone()).map(|watcher| (None, watcher))
         };
-        let view = View { resource: Arc::clone(self.resource), shape, include, first: true };
+        let view = View { server: Arc::clone(self.server), resource: Arc::clone(self.resource), shape, include, first: true };
         let body = match started {
             Err(gone) => {
                 let line = error_line(&expired(gone));
@@ -110,6 +112,7 @@ fn error_line(error: &ApiError) -> Bytes {
 
 /// How a watcher wants to see objects.
 struct View {
+    server: Arc<Inner>,
     resource: Arc<Resource>,
     shape: Shape,
     include: IncludeObject,
@@ -118,12 +121,12 @@ struct View {
 }
 
 impl View {
-    fn is_plain(&self) -> bool {
-        self.shape == Shape::Object && self.resource.is_stored_version()
+    fn is_plain(&self, entry: &Entry) -> bool {
+        self.shape == Shape::Object && version::is_as_stored(&self.resource, entry.revision())
     }
 
     /// A line for an object that is not in the shape of its bytes.
-    fn line(&mut self, kind: &str, entry: &Entry) -> Bytes {
+    async fn line(&mut self, kind: &str, entry: &Entry) -> Result<Bytes, ApiError> {
         if matches!(self.shape, Shape::Metadata | Shape::MetadataList) {
             let mut out = Vec::with_capacity(entry.json_len());
             out.extend_from_slice(br#"{"type":""#);
@@ -131,10 +134,10 @@ impl View {
             out.extend_from_slice(br#"","object":"#);
             convert::write_partial(entry, &mut out);
             out.extend_from_slice(b"}\n");
-            return out.into();
+            return Ok(out.into());
         }
-        let Ok(mut object) = convert::parse(&entry.json()) else { return Bytes::new() };
-        self.resource.to_request_version(&mut object);
+        let object = convert::parse(&entry.json())?;
+        let object = version::object_to_request(&self.server, &self.resource, object, entry.revision()).await?;
         let shown = match self.shape {
             Shape::Object => object,
             Shape::Metadata | Shape::MetadataList => convert::partial(&object),
@@ -145,7 +148,7 @@ impl View {
             }
         };
         self.first = false;
-        format!("{}\n", json!({"type": kind, "object": shown})).into()
+        Ok(format!("{}\n", json!({"type": kind, "object": shown})).into())
     }
 
     fn bookmark(&mut self, revision: u64, ends_initial: bool) -> Bytes {
@@ -196,23 +199,25 @@ struct Watching {
 impl Watching {
     /// The next chunk; `None` ends the body cleanly.
     async fn next(&mut self) -> Option<Bytes> {
-        if let Some(chunk) = self.next_initial() {
-            return Some(chunk);
+        match self.next_initial().await {
+            Ok(Some(chunk)) => return Some(chunk),
+            Ok(None) => {}
+            Err(error) => return Some(self.last(&error)),
         }
         loop {
-            let stop = self.stop.clone();
+            let (stop, replaced) = (self.stop.clone(), self.view.resource.life.replaced.clone());
             let timer = if self.bookmarks { self.next_bookmark } else { self.end };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return None,
+                // The definition has changed: clients come back and see objects by the new one.
+                () = replaced.cancelled() => return None,
                 batch = self.watcher.next_batch() => return Some(match batch {
-                    Ok(items) => self.lines(&items),
-                    Err(gone) => {
-                        // The error is the last line: the next poll finds the stop flag set.
-                        self.stop = CancellationToken::new();
-                        self.stop.cancel();
-                        error_line(&expired(gone))
-                    }
+                    Ok(items) => match self.lines(&items).await {
+                        Ok(lines) => lines,
+                        Err(error) => self.last(&error),
+                    },
+                    Err(gone) => self.last(&expired(gone)),
                 }),
                 () = tokio::time::sleep_until(timer.min(self.end)) => {
                     let now = Instant::now();
@@ -234,9 +239,17 @@ impl Watching {
         }
     }
 
+    /// An error as the last line: the next poll finds the stop flag set.
+    fn last(&mut self, error: &ApiError) -> Bytes {
+        self.initial = None;
+        self.stop = CancellationToken::new();
+        self.stop.cancel();
+        error_line(error)
+    }
+
     /// A chunk of what was there at the start, with the mark of its end.
-    fn next_initial(&mut self) -> Option<Bytes> {
-        let (entries, revision) = self.initial.as_mut()?;
+    async fn next_initial(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let Some((entries, revision)) = self.initial.as_mut() else { return Ok(None) };
         let revision = *revision;
         let mut out = Vec::new();
         while out.len() < CHUNK_BYTES {
@@ -245,33 +258,33 @@ impl Watching {
                 if self.end_marker {
                     out.extend_from_slice(&self.view.bookmark(revision, true));
                 }
-                return Some(out).filter(|o| !o.is_empty()).map(Bytes::from);
+                return Ok(Some(out).filter(|o| !o.is_empty()).map(Bytes::from));
             };
-            if self.view.is_plain() {
+            if self.view.is_plain(&entry) {
                 out.extend_from_slice(br#"{"type":"ADDED","object":"#);
                 entry.write_json(&mut out);
                 out.extend_from_slice(b"}\n");
             } else {
-                out.extend_from_slice(&self.view.line("ADDED", &entry));
+                out.extend_from_slice(&self.view.line("ADDED", &entry).await?);
             }
         }
-        Some(out.into())
+        Ok(Some(out.into()))
     }
 
-    fn lines(&mut self, items: &[WatchItem]) -> Bytes {
+    async fn lines(&mut self, items: &[WatchItem]) -> Result<Bytes, ApiError> {
         if let [item] = items
-            && self.view.is_plain()
+            && self.view.is_plain(item.entry())
         {
-            return item.line();
+            return Ok(item.line());
         }
         let mut out = Vec::new();
         for item in items {
-            if self.view.is_plain() {
+            if self.view.is_plain(item.entry()) {
                 out.extend_from_slice(&item.line());
             } else {
-                out.extend_from_slice(&self.view.line(item.kind.as_str(), item.entry()));
+                out.extend_from_slice(&self.view.line(item.kind.as_str(), item.entry()).await?);
             }
         }
-        out.into()
+        Ok(out.into())
     }
 }

@@ -80,7 +80,7 @@ fn group_rank(group: &str) -> u8 {
     match group {
         berth_types::GROUP => 0,
         "" => 1,
-        "coordination.k8s.io" | "apiextensions.k8s.io" | "events.k8s.io" => 2,
+        own if own.ends_with(".k8s.io") => 2,
         _ => 3,
     }
 }

@@ -7,9 +7,12 @@ use berth_schema::Structural;
 use berth_schema::openapi::KindDoc;
 use berth_schema::patch::BuiltinLists;
 use berth_schema::table::Columns;
+use berth_store::Revision;
 use berth_store::cache::Cache;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
+use super::crd::Conversion;
 use super::reviews::Answer;
 use super::strategy::Strategy;
 use crate::request::Verb;
@@ -30,6 +33,8 @@ pub(crate) enum NameRule {
     Subdomain,
     /// A DNS label of at most 63 characters.
     Label,
+    /// Anything that can stand between two slashes of a path.
+    PathSegment,
 }
 
 /// Where kinds differ in the rules of reading and writing. The default is that of custom resources.
@@ -86,6 +91,18 @@ pub(crate) struct Storage {
     pub cache: Arc<Cache>,
 }
 
+/// What a stored definition has been through. Kinds that ship with the binary have the default.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    /// The revision at which the definition last changed what objects look like: those written up to it are fitted
+    /// to the present schema when they are read.
+    pub since: Revision,
+    /// The webhook between its versions.
+    pub conversion: Option<Conversion>,
+    /// Cancelled when the definition changes or goes: watches end, and clients come back to what is there then.
+    pub replaced: CancellationToken,
+}
+
 /// One version of one kind.
 #[derive(Debug)]
 pub(crate) struct Resource {
@@ -120,6 +137,7 @@ pub(crate) struct Resource {
     /// A definition that is being deleted takes no new objects.
     pub terminating: bool,
     pub storage: Arc<Storage>,
+    pub life: Life,
     pub compiled: OnceLock<Structural>,
     pub columns: OnceLock<Columns>,
 }
@@ -161,6 +179,9 @@ impl Resource {
     /// The compiled schema.
     pub(crate) fn structural(&self) -> &Structural {
         self.compiled.get_or_init(|| {
+            if self.built_in {
+                return Structural::compile_builtin(self.schema.get());
+            }
             Structural::compile(self.schema.get()).unwrap_or_else(|errors| {
                 // Definitions are checked before they get a row, and a test compiles every built-in schema.
                 tracing::error!(kind = %self.kind, ?errors, "a served schema does not compile; accepting anything");

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::resource::{LazySchema, Resource, Rules, Storage};
+use super::resource::{LazySchema, Life, Resource, Rules, Storage};
 use super::strategy;
 use crate::http::Call;
 use crate::status::ApiError;
@@ -58,6 +58,7 @@ impl ReviewKind {
             deprecation: None,
             terminating: false,
             storage: Arc::clone(storage),
+            life: Life::default(),
             compiled: OnceLock::new(),
             columns: OnceLock::new(),
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use berth_store::{OpResponse, Txn};
 use serde_json::{Value, json};
 
+use super::encode::Encoded;
 use super::{Current, Write, Written, meta, store_error};
 use crate::admission::{self, Operation};
 use crate::request::{DeleteOptions, Preconditions, Propagation};
@@ -30,13 +31,13 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
         let is_held = !meta::finalizers(&marked).is_empty() || (w.resource.strategy.is_held)(&marked);
         if is_held {
             if marked == current.object {
-                return Ok(w.answer(200, &w.encode(marked), current.revision));
+                return Ok(w.answer(200, &Encoded::new(&marked), current.revision));
             }
-            let encoded = w.encode(marked);
+            let (encoded, stored) = w.encode(marked).await?;
             if w.options.dry_run {
                 return Ok(w.answer(200, &encoded, current.revision));
             }
-            let txn = w.put(&key, &encoded, current.revision).await?;
+            let txn = w.put(&key, stored, current.revision).await?;
             let done = w.server.store.txn(txn).await.map_err(store_error)?;
             if done.succeeded {
                 if w.resource.group.is_empty() && w.resource.plural == "namespaces" {
@@ -45,20 +46,20 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
                 }
                 return Ok(w.answer(200, &encoded, done.revision));
             }
-            current = live(w, &name, &done.responses)?;
+            current = live(w, &name, &done.responses).await?;
             continue;
         }
         if !w.options.dry_run {
             let done =
                 w.server.store.txn(Txn::delete(Arc::clone(&key), current.revision)).await.map_err(store_error)?;
             if !done.succeeded {
-                current = live(w, &name, &done.responses)?;
+                current = live(w, &name, &done.responses).await?;
                 continue;
             }
         }
         if w.resource.rules.returns_deleted {
             let revision = current.revision;
-            return Ok(w.answer(200, &w.encode(current.object), revision));
+            return Ok(w.answer(200, &Encoded::new(&current.object), revision));
         }
         let uid = meta::text(&current.object, "uid");
         let body = status::deleted(w.resource.named(), &name, uid).into();
@@ -67,9 +68,9 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
     Err(ApiError::stale(w.resource.named(), &name))
 }
 
-fn live(w: &Write<'_>, name: &str, responses: &[OpResponse]) -> Result<Current, ApiError> {
+async fn live(w: &Write<'_>, name: &str, responses: &[OpResponse]) -> Result<Current, ApiError> {
     match responses.first().and_then(OpResponse::kv) {
-        Some(kv) => w.current(kv),
+        Some(kv) => w.current(kv).await,
         None => Err(ApiError::not_found(w.resource.named(), name)),
     }
 }

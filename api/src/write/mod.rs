@@ -10,7 +10,6 @@ pub(crate) mod encode;
 pub(crate) mod meta;
 mod misfit;
 pub(crate) mod patch;
-pub(crate) mod protobuf;
 pub(crate) mod scale;
 pub(crate) mod turns;
 pub(crate) mod update;
@@ -28,6 +27,7 @@ use crate::inner::Inner;
 use crate::registry::Resource;
 use crate::request::{FieldValidation, ResourcePath, WriteOptions};
 use crate::status::{ApiError, Cause};
+use crate::version;
 use encode::Encoded;
 
 /// How often a write is computed anew when others write the same object at the same time.
@@ -102,18 +102,20 @@ impl Write<'_> {
     pub(crate) async fn read(&self, name: &str) -> Result<Option<Current>, ApiError> {
         let key = self.resource.key(self.namespace(), name);
         let found = self.server.store.get(&key, None).await.map_err(store_error)?;
-        found.kv.map(|kv| self.current(&kv)).transpose()
+        match found.kv {
+            Some(kv) => self.current(&kv).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn current(&self, kv: &Kv) -> Result<Current, ApiError> {
-        let mut object: Value = serde_json::from_slice(&kv.value).map_err(|error| {
+    async fn current(&self, kv: &Kv) -> Result<Current, ApiError> {
+        let object: Value = serde_json::from_slice(&kv.value).map_err(|error| {
             tracing::error!(key = %kv.key, %error, "a stored object cannot be read");
             ApiError::internal("a stored object cannot be read")
         })?;
-        if !self.resource.is_stored_version() {
-            self.resource.to_request_version(&mut object);
-        }
-        Ok(Current { object, revision: kv.mod_revision })
+        let revision = kv.mod_revision;
+        let object = version::object_to_request(self.server, self.resource, object, revision).await?;
+        Ok(Current { object, revision })
     }
 
     /// Reads, computes and commits until nobody came between.
@@ -139,12 +141,12 @@ impl Write<'_> {
             };
             let (txn, new) = match step {
                 Step::Complete(_) => return Err(ApiError::internal("a write was completed twice")),
-                Step::Keep => return Ok(self.answer(200, &self.encode(current.object), current.revision)),
+                Step::Keep => return Ok(self.answer(200, &Encoded::new(&current.object), current.revision)),
                 Step::Put(object) => {
-                    let encoded = self.encode(object);
-                    (self.put(&key, &encoded, current.revision).await?, encoded)
+                    let (shown, stored) = self.encode(object).await?;
+                    (self.put(&key, stored, current.revision).await?, shown)
                 }
-                Step::Remove(object) => (Txn::delete(Arc::clone(&key), current.revision), self.encode(object)),
+                Step::Remove(object) => (Txn::delete(Arc::clone(&key), current.revision), Encoded::new(&object)),
             };
             if self.options.dry_run {
                 return Ok(self.answer(200, &new, current.revision));
@@ -154,7 +156,7 @@ impl Write<'_> {
                 return Ok(self.answer(200, &new, done.revision));
             }
             current = match done.responses.first().and_then(OpResponse::kv) {
-                Some(kv) => self.current(kv)?,
+                Some(kv) => self.current(kv).await?,
                 None => return Err(ApiError::not_found(self.resource.named(), &name)),
             };
         }
@@ -162,27 +164,30 @@ impl Write<'_> {
     }
 
     /// The guarded write of an object; `expected` 0 means that it must not be there yet.
-    pub(crate) async fn put(&self, key: &Arc<str>, encoded: &Encoded, expected: Revision) -> Result<Txn, ApiError> {
-        let mut txn = Txn::update(Arc::clone(key), encoded.stored(), expected);
+    pub(crate) async fn put(&self, key: &Arc<str>, stored: Bytes, expected: Revision) -> Result<Txn, ApiError> {
+        let mut txn = Txn::update(Arc::clone(key), stored.clone(), expected);
         if let Some(ttl) = self.resource.rules.ttl {
             let lease = self.server.leases.lease_for(ttl).await.map_err(store_error)?;
-            txn.success = vec![Op::put_with_lease(Arc::clone(key), encoded.stored(), lease)];
+            txn.success = vec![Op::put_with_lease(Arc::clone(key), stored, lease)];
         }
         Ok(txn)
     }
 
-    /// Serialises in the stored version.
-    pub(crate) fn encode(&self, mut object: Value) -> Encoded {
-        if !self.resource.is_stored_version() {
-            self.resource.to_stored_version(&mut object);
+    /// Serialises: as the client sees it, and as it is stored.
+    pub(crate) async fn encode(&self, object: Value) -> Result<(Encoded, Bytes), ApiError> {
+        let shown = Encoded::new(&object);
+        if self.resource.is_stored_version() {
+            let stored = shown.stored();
+            return Ok((shown, stored));
         }
-        Encoded::new(&object)
+        let stored = version::to_stored(self.server, self.resource, object).await?;
+        Ok((shown, Encoded::new(&stored).stored()))
     }
 
     /// The answer with the object as it now is.
     pub(crate) fn answer(&self, code: u16, encoded: &Encoded, revision: Revision) -> Written {
         let body = if revision == 0 { encoded.stored() } else { encoded.with_revision(revision) };
-        Written { code, body: crate::http::convert::to_request_version(self.resource, body), is_object: true }
+        Written { code, body, is_object: true }
     }
 
     /// Turns field problems (unknown and duplicate fields) into warnings, or into `error` when asked to be strict.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 #![recursion_limit = "256"]
 
+mod access;
 mod apply;
 mod auth;
 mod bad_input;
@@ -18,9 +19,11 @@ mod hostile;
 mod list;
 mod patch;
 mod proxy;
+mod rbac_matrix;
 mod status_scale;
 mod support;
 mod tls;
 mod types;
 mod validation;
+mod versions;
 mod watch;

@@ -13,7 +13,8 @@ use super::FINALIZER_CLEANUP;
 use super::rules::conditions;
 use crate::api::open_storage;
 use crate::inner::Inner;
-use crate::registry::{Resource, Rows, Storage, builtin};
+use crate::registry::builtin::{self, Age};
+use crate::registry::{Resource, Rows, Storage};
 use crate::write::encode::Encoded;
 use crate::write::meta;
 
@@ -46,6 +47,9 @@ struct Served {
     plural: String,
     storage: Arc<Storage>,
     indexed: Vec<String>,
+    /// The specification that the rows were made of, and whether the definition was being deleted.
+    spec: (Value, bool),
+    age: Age,
 }
 
 impl Follower {
@@ -114,6 +118,7 @@ impl Follower {
             if let Some(served) = self.served.remove(name) {
                 tracing::info!(definition = name, "a definition is gone; its kind is no longer served");
                 self.inner.registry.replace(&served.group, &served.plural, Vec::new());
+                served.age.replaced.cancel();
             }
             return;
         };
@@ -122,7 +127,7 @@ impl Follower {
             self.write_status(name, crd, revision, status).await;
             return;
         }
-        let served = match self.serve(name, &crd).await {
+        let served = match self.serve(name, &crd, revision).await {
             Ok(served) => served,
             Err(error) => {
                 tracing::error!(definition = name, %error, "a definition cannot be served");
@@ -138,7 +143,7 @@ impl Follower {
     }
 
     /// Puts the rows of a definition in place.
-    async fn serve(&mut self, name: &str, crd: &Value) -> Result<Vec<Arc<Resource>>, StoreError> {
+    async fn serve(&mut self, name: &str, crd: &Value, revision: u64) -> Result<Vec<Arc<Resource>>, StoreError> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (group, plural) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["plural"]));
         let version = builtin::storage_version(crd).unwrap_or("v1").to_owned();
@@ -149,9 +154,21 @@ impl Follower {
             Some(served) => Arc::clone(&served.storage),
             None => open_storage(&self.inner.store, &group, &plural, &version, indexed.clone()).await?,
         };
-        let rows = builtin::rows_of(crd, &storage, false);
-        self.inner.registry.replace(&group, &plural, rows);
-        self.served.insert(name.to_owned(), Served { group: group.clone(), plural: plural.clone(), storage, indexed });
+        let spec = (crd["spec"].clone(), meta::is_terminating(crd));
+        // Whoever watches must come back when objects look different, and only then.
+        if self.served.get(name).is_none_or(|served| served.spec != spec) {
+            let before = self.served.get(name);
+            let age = match before.filter(|served| served.spec.0 == spec.0) {
+                Some(served) => served.age.clone(),
+                None => Age { since: revision, ..Age::default() },
+            };
+            self.inner.registry.replace(&group, &plural, builtin::rows_of(crd, &storage, false, &age));
+            if let Some(before) = before.filter(|served| served.spec.0 != spec.0) {
+                before.age.replaced.cancel();
+            }
+            let (group, plural) = (group.clone(), plural.clone());
+            self.served.insert(name.to_owned(), Served { group, plural, storage, indexed, spec, age });
+        }
         let rows = self.inner.registry.snapshot();
         Ok(rows.ordered.iter().filter(|row| row.group == group && row.plural == plural).cloned().collect())
     }

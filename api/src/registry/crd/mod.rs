@@ -1,8 +1,10 @@
 //! CustomResourceDefinitions: what may be posted ([`rules`]), and how a stored one becomes rows ([`follow`]).
 
+mod conversion;
 mod follow;
 mod rules;
 
+pub(crate) use conversion::Conversion;
 pub(crate) use follow::start;
 pub(crate) use rules::{prepare_create, prepare_update, validate, warnings};
 
