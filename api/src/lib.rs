@@ -12,6 +12,7 @@ pub mod authn;
 mod authz;
 mod body;
 mod bootstrap;
+mod connections;
 mod derived;
 mod fairness;
 mod files;

@@ -29,9 +29,11 @@ pub(super) fn filter(
         filter.name = fields.exact("metadata.name").map(str::to_owned);
         // One indexed field with one value: such a watcher is woken by its own events only.
         filter.field = resource.selectable.iter().find_map(|path| {
-            fields.exact(path).filter(|v| !v.is_empty()).map(|value| (path.clone(), value.to_owned()))
+            let value = fields.exact(path).filter(|v| !v.is_empty())?;
+            Some(((resource.strategy.stored_field)(path).to_owned(), value.to_owned()))
         });
     }
+    let stored_field = resource.strategy.stored_field;
     if selects {
         filter.predicate = Some(Arc::new(move |entry: &Entry| {
             labels.as_ref().is_none_or(|selector| selector.matches(|key| entry.label(key)))
@@ -40,7 +42,7 @@ pub(super) fn filter(
                         Some(Cow::Borrowed(match path {
                             "metadata.name" => entry.name(),
                             "metadata.namespace" => entry.namespace(),
-                            other => entry.field(other),
+                            other => entry.field(stored_field(other)),
                         }))
                     })
                 })

@@ -159,6 +159,7 @@ fn validate_name(name: &str, resource: &Resource, errors: &mut Vec<FieldError>) 
         errors.push(FieldError::invalid("metadata.name", &json!(name), &message));
     }
     let why = match resource.rules.name {
+        NameRule::PathSegment => bad_path_segment(name),
         NameRule::Label if name.contains('.') => Some("must not contain dots"),
         NameRule::Label => (!is_dns_label(name)).then_some(
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc')",
@@ -169,6 +170,17 @@ fn validate_name(name: &str, resource: &Resource, errors: &mut Vec<FieldError>) 
     };
     if let Some(why) = why {
         errors.push(FieldError::invalid("metadata.name", &json!(name), why));
+    }
+}
+
+/// Why a text cannot stand between two slashes of a path, if so.
+pub(crate) fn bad_path_segment(text: &str) -> Option<&'static str> {
+    match text {
+        "." => Some("may not be '.'"),
+        ".." => Some("may not be '..'"),
+        _ if text.contains('/') => Some("may not contain '/'"),
+        _ if text.contains('%') => Some("may not contain '%'"),
+        _ => None,
     }
 }
 
@@ -255,7 +267,7 @@ fn is_name_part(text: &str) -> bool {
         && bytes[bytes.len() - 1].is_ascii_alphanumeric()
 }
 
-fn bad_qualified_name(text: &str) -> Option<String> {
+pub(crate) fn bad_qualified_name(text: &str) -> Option<String> {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -268,7 +280,7 @@ fn bad_qualified_name(text: &str) -> Option<String> {
     })
 }
 
-fn bad_label_value(text: &str) -> Option<&'static str> {
+pub(crate) fn bad_label_value(text: &str) -> Option<&'static str> {
     if text.is_empty() || is_name_part(text) {
         return None;
     }

@@ -54,6 +54,48 @@ impl Quantity {
         Ok(clamp(div_away(nanos, 1_000_000)))
     }
 
+    /// The amount in billionths of a unit: exact for everything that has no smaller parts.
+    ///
+    /// # Errors
+    /// When the text is not a quantity.
+    pub fn nanos(&self) -> Result<i128, QuantityError> {
+        nanos(&self.0).ok_or_else(|| QuantityError { text: self.0.clone() })
+    }
+
+    /// The form that Kubernetes stores: the largest suffix that leaves a whole number, of the same family as the one
+    /// that was given (`0.5` is `500m`, `1024Ki` is `1Mi`, `1000m` is `1`).
+    ///
+    /// # Errors
+    /// When the text is not a quantity.
+    pub fn canonical(&self) -> Result<String, QuantityError> {
+        const NANO: i128 = 1_000_000_000;
+        let nanos = self.nanos()?;
+        if nanos == 0 {
+            return Ok("0".to_owned());
+        }
+        let binary = self.0.ends_with('i') && nanos % NANO == 0 && nanos.abs() >= 1024 * NANO;
+        if binary {
+            let mut units = nanos / NANO;
+            let mut suffix = 0;
+            while units % 1024 == 0 && suffix < 6 {
+                units /= 1024;
+                suffix += 1;
+            }
+            return Ok(format!("{units}{}", ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][suffix]));
+        }
+        let exponent = !self.0.ends_with(['E', 'e']) && self.0.contains(['E', 'e']);
+        let (mut amount, mut power) = (nanos, -3i32);
+        while amount % 1000 == 0 && power < 6 {
+            amount /= 1000;
+            power += 1;
+        }
+        if exponent && power != 0 {
+            return Ok(format!("{amount}e{}", power * 3));
+        }
+        let suffix = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"][(power + 3) as usize];
+        Ok(format!("{amount}{suffix}"))
+    }
+
     /// The amount in whole units, rounded away from zero; saturates at the ends of `i64`.
     ///
     /// # Errors
@@ -195,6 +237,17 @@ impl JsonSchema for Quantity {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn quantities_have_one_canonical_form() {
+        for (given, canonical) in [
+            ("0.5", "500m"), ("1000m", "1"), ("1024Ki", "1Mi"), ("1.5Gi", "1536Mi"), ("1500", "1500"), ("12000", "12k"),
+            ("1e3", "1e3"), ("0", "0"), ("-2", "-2"), ("512Ki", "512Ki"), ("0.5Ki", "512"), ("1n", "1n"),
+        ] {
+            assert_eq!(super::Quantity(given.to_owned()).canonical().unwrap(), canonical, "{given}");
+        }
+        assert!(super::Quantity("1x".to_owned()).canonical().is_err());
+    }
+
     use super::*;
 
     #[track_caller]

@@ -27,19 +27,35 @@ enum Rule {
 const METADATA: &[(&str, Rule)] =
     &[("metadata.ownerReferences", Rule::Keyed("uid")), ("metadata.finalizers", Rule::Set)];
 
+/// What kinds with conditions have.
+const CONDITIONS: &[(&str, Rule)] = &[("status.conditions", Rule::Keyed("type"))];
+
 impl BuiltinLists {
     /// The table of a kind, or `None` for kinds that take no strategic merge patch (answer 415).
     pub fn of(group: &str, kind: &str) -> Option<Self> {
         let own: &'static [(&'static str, Rule)] = match (group, kind) {
-            ("", "Namespace") => &[("status.conditions", Rule::Keyed("type"))],
+            ("", "Namespace") => CONDITIONS,
             ("", "ServiceAccount") => &[("secrets", Rule::Keyed("name")), ("imagePullSecrets", Rule::Keyed("name"))],
-            ("", "Secret" | "ConfigMap" | "Event" | "ResourceQuota") => &[],
+            ("", "Secret" | "ConfigMap" | "Event" | "ResourceQuota" | "LimitRange") => &[],
             ("events.k8s.io", "Event") | ("coordination.k8s.io", "Lease") => &[],
             ("rbac.authorization.k8s.io", "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding") => &[],
             ("apiextensions.k8s.io", "CustomResourceDefinition") => &[],
+            ("certificates.k8s.io", "CertificateSigningRequest") => &[],
+            ("apiregistration.k8s.io", "APIService") => CONDITIONS,
+            ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration") => CONDITIONS,
             ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") => {
-                &[("webhooks", Rule::Keyed("name"))]
+                &[("webhooks", Rule::Keyed("name")), ("webhooks.matchConditions", Rule::Keyed("name"))]
             }
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+                &[("spec.matchConditions", Rule::Keyed("name")), ("spec.variables", Rule::Keyed("name"))]
+            }
+            ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
+                &[("spec.matchConditions", Rule::Keyed("name"))]
+            }
+            (
+                "admissionregistration.k8s.io",
+                "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding",
+            ) => &[],
             _ => return None,
         };
         Some(Self { own })

@@ -19,6 +19,17 @@ const AGE_TEXT: &str = "CreationTimestamp is a timestamp representing the server
 #[derive(Clone, Debug)]
 pub struct Columns {
     columns: Vec<Column>,
+    computed: Option<Computed>,
+}
+
+/// All cells of an object's row, made by code.
+pub type Cells = fn(object: &Value, now: jiff::Timestamp) -> Vec<Value>;
+
+/// Columns whose cells paths cannot say: counts, joined names, the state that several conditions make together.
+#[derive(Clone, Debug)]
+struct Computed {
+    definitions: Value,
+    cells: Cells,
 }
 
 #[derive(Clone, Debug)]
@@ -62,14 +73,38 @@ impl Columns {
         let Some(given) = given else {
             let age = json!({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp",
                 "description": AGE_TEXT});
-            return Ok(Self { columns: vec![Column::compile(&age)?] });
+            return Ok(Self { columns: vec![Column::compile(&age)?], computed: None });
         };
-        Ok(Self { columns: given.iter().map(Column::compile).collect::<Result<_, _>>()? })
+        Ok(Self { columns: given.iter().map(Column::compile).collect::<Result<_, _>>()?, computed: None })
+    }
+
+    /// Columns of a built-in kind: `definitions` are all `columnDefinitions` of the Table, and `cells` gives as many
+    /// values.
+    pub fn computed(definitions: Value, cells: Cells) -> Self {
+        Self { columns: Vec::new(), computed: Some(Computed { definitions, cells }) }
+    }
+
+    /// The definition of the column that holds the name.
+    pub fn name_definition() -> Value {
+        json!({"name": "Name", "type": "string", "format": "name", "description": NAME_TEXT, "priority": 0})
+    }
+
+    /// The definition of the column that holds the age, as built-in kinds have it.
+    pub fn age_definition() -> Value {
+        json!({"name": "Age", "type": "string", "format": "", "description": AGE_TEXT, "priority": 0})
+    }
+
+    /// The definition of the column that holds the time of creation, for kinds that nobody made columns for.
+    pub fn created_definition() -> Value {
+        json!({"name": "Created At", "type": "date", "format": "", "description": AGE_TEXT, "priority": 0})
     }
 
     /// `columnDefinitions` of a Table.
     pub fn definitions(&self) -> Value {
-        let name = json!({"name": "Name", "type": "string", "format": "name", "description": NAME_TEXT, "priority": 0});
+        if let Some(computed) = &self.computed {
+            return computed.definitions.clone();
+        }
+        let name = Self::name_definition();
         let others = self.columns.iter().map(|column| {
             json!({"name": column.name, "type": column.kind.name(), "format": column.format,
                 "description": column.description, "priority": column.priority})
@@ -79,6 +114,9 @@ impl Columns {
 
     /// The cells of one object's row; ages are relative to `now`.
     pub fn cells(&self, object: &Value, now: jiff::Timestamp) -> Value {
+        if let Some(computed) = &self.computed {
+            return Value::Array((computed.cells)(object, now));
+        }
         let name = object.get("metadata").and_then(|m| m.get("name")).cloned().unwrap_or_default();
         std::iter::once(name).chain(self.columns.iter().map(|column| column.cell(object, now))).collect()
     }

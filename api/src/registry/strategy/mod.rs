@@ -1,15 +1,32 @@
 //! What is special about a kind: a few pure functions over its JSON. The only place where kinds differ in code.
 
+mod account;
+mod api_service;
+mod checks;
 pub(crate) mod config;
+mod csr;
 mod event;
+mod flow;
 mod job;
+mod lease;
+mod limits;
+mod matching;
 mod namespace;
+mod policy;
+mod quantity;
+mod quota;
+mod rbac;
 mod service;
 mod task;
 mod template;
+mod webhook;
 
 use berth_schema::FieldError;
 use serde_json::Value;
+
+use crate::authn::UserInfo;
+
+pub(crate) use event::to_group as to_group_event;
 
 /// The special rules of a kind. Every function is pure and quick.
 #[derive(Debug)]
@@ -20,6 +37,8 @@ pub(crate) struct Strategy {
     pub subresources: &'static [(&'static str, &'static [&'static str])],
     /// Fills in what a new object must have. Runs before defaults and checks.
     pub prepare_create: fn(&mut Value),
+    /// Notes in a new object who made it. Runs after `prepare_create`.
+    pub stamp: fn(&mut Value, &UserInfo),
     /// Carries over what an update must not change. Runs before defaults and checks.
     pub prepare_update: fn(new: &mut Value, old: &Value),
     /// Finds what the schema cannot say. `old` is there for an update of the main endpoint.
@@ -34,6 +53,8 @@ pub(crate) struct Strategy {
     pub mark_deleted: fn(&mut Value),
     /// How this version's shape differs from the stored one; `None`: by `apiVersion` only.
     pub shape: Option<Shape>,
+    /// The stored path of a field that selectors of this version may use.
+    pub stored_field: fn(&str) -> &str,
     /// Seconds that an object is given to end when it is deleted, unless the request says; `None`: at once.
     pub grace_seconds: fn(&Value) -> Option<i64>,
 }
@@ -51,6 +72,7 @@ pub(crate) static CUSTOM: Strategy = Strategy {
     name_chars_max: 253,
     subresources: &[],
     prepare_create: |_| {},
+    stamp: |_, _| {},
     prepare_update: |_, _| {},
     validate: |_, _, _| {},
     warnings: |_, _| {},
@@ -58,6 +80,7 @@ pub(crate) static CUSTOM: Strategy = Strategy {
     is_held: |_| false,
     mark_deleted: |_| {},
     shape: None,
+    stored_field: |field| field,
     grace_seconds: |_| None,
 };
 
@@ -111,7 +134,18 @@ static SECRET: Strategy = Strategy {
 
 static CONFIG_MAP: Strategy = Strategy { validate: config::validate_config_map, ..CUSTOM };
 
-static EVENT: Strategy = Strategy { validate: event::validate, ..CUSTOM };
+static EVENT: Strategy = Strategy {
+    validate: event::validate,
+    stored_field: |field| if field == "source" { "source.component" } else { field },
+    ..CUSTOM
+};
+
+static GROUP_EVENT: Strategy = Strategy {
+    validate: event::validate_group,
+    shape: Some(Shape { from_stored: event::to_group, to_stored: event::to_core }),
+    stored_field: event::stored_field,
+    ..CUSTOM
+};
 
 static DEFINITION: Strategy = Strategy {
     prepare_create: super::crd::prepare_create,
@@ -122,7 +156,102 @@ static DEFINITION: Strategy = Strategy {
 };
 
 static ROLE: Strategy = Strategy {
+    validate: rbac::validate_members,
     forbids_delete: |name| (name == berth_types::names::DEFAULT_ROLE).then_some("the default role may not be deleted"),
+    ..CUSTOM
+};
+
+static SERVICE_ACCOUNT: Strategy = Strategy {
+    subresources: &[("token", &["create"])],
+    prepare_create: account::prepare,
+    prepare_update: |new, _| account::prepare(new),
+    ..CUSTOM
+};
+
+static RESOURCE_QUOTA: Strategy = Strategy {
+    prepare_create: quota::prepare,
+    prepare_update: |new, _| quota::prepare(new),
+    validate: quota::validate,
+    ..CUSTOM
+};
+
+static LIMIT_RANGE: Strategy = Strategy {
+    prepare_create: limits::prepare,
+    prepare_update: |new, _| limits::prepare(new),
+    validate: limits::validate,
+    ..CUSTOM
+};
+
+static LEASE: Strategy = Strategy { validate: lease::validate, ..CUSTOM };
+
+static MUTATING_WEBHOOKS: Strategy = Strategy {
+    prepare_create: webhook::prepare_mutating,
+    prepare_update: |new, _| webhook::prepare_mutating(new),
+    validate: webhook::validate,
+    ..CUSTOM
+};
+
+static VALIDATING_WEBHOOKS: Strategy = Strategy {
+    prepare_create: webhook::prepare_validating,
+    prepare_update: |new, _| webhook::prepare_validating(new),
+    validate: webhook::validate,
+    ..CUSTOM
+};
+
+static VALIDATING_POLICY: Strategy = Strategy {
+    prepare_create: policy::prepare,
+    prepare_update: |new, _| policy::prepare(new),
+    validate: policy::validate,
+    ..CUSTOM
+};
+
+static MUTATING_POLICY: Strategy = Strategy {
+    prepare_create: policy::prepare_mutating,
+    prepare_update: |new, _| policy::prepare_mutating(new),
+    validate: policy::validate_mutating,
+    ..CUSTOM
+};
+
+static VALIDATING_BINDING: Strategy = Strategy {
+    prepare_create: policy::prepare_binding,
+    prepare_update: |new, _| policy::prepare_binding(new),
+    validate: policy::validate_binding,
+    ..CUSTOM
+};
+
+static MUTATING_BINDING: Strategy = Strategy {
+    prepare_create: policy::prepare_binding,
+    prepare_update: |new, _| policy::prepare_binding(new),
+    validate: policy::validate_mutating_binding,
+    ..CUSTOM
+};
+
+static API_SERVICE: Strategy = Strategy {
+    prepare_create: api_service::prepare_create,
+    prepare_update: |new, _| api_service::prepare(new),
+    validate: api_service::validate,
+    ..CUSTOM
+};
+
+static SIGNING_REQUEST: Strategy = Strategy {
+    subresources: &[("approval", &["get", "patch", "update"])],
+    stamp: csr::stamp,
+    prepare_update: csr::prepare_update,
+    validate: csr::validate,
+    ..CUSTOM
+};
+
+static FLOW_SCHEMA: Strategy = Strategy {
+    prepare_create: flow::prepare_schema,
+    prepare_update: |new, _| flow::prepare_schema(new),
+    validate: flow::validate_schema,
+    ..CUSTOM
+};
+
+static PRIORITY_LEVEL: Strategy = Strategy {
+    prepare_create: flow::prepare_level,
+    prepare_update: |new, _| flow::prepare_level(new),
+    validate: flow::validate_level,
     ..CUSTOM
 };
 
@@ -142,7 +271,25 @@ pub(crate) fn of(group: &str, kind: &str) -> &'static Strategy {
         ("", "Secret") => &SECRET,
         ("", "ConfigMap") => &CONFIG_MAP,
         ("", "Event") => &EVENT,
+        ("events.k8s.io", "Event") => &GROUP_EVENT,
         ("apiextensions.k8s.io", "CustomResourceDefinition") => &DEFINITION,
+        (berth_access::GROUP, "Role") => &rbac::ROLE,
+        (berth_access::GROUP, "ClusterRole") => &rbac::CLUSTER_ROLE,
+        (berth_access::GROUP, "RoleBinding" | "ClusterRoleBinding") => &rbac::BINDING,
+        ("", "ServiceAccount") => &SERVICE_ACCOUNT,
+        ("", "ResourceQuota") => &RESOURCE_QUOTA,
+        ("", "LimitRange") => &LIMIT_RANGE,
+        ("coordination.k8s.io", "Lease") => &LEASE,
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => &MUTATING_WEBHOOKS,
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => &VALIDATING_WEBHOOKS,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => &VALIDATING_POLICY,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => &MUTATING_POLICY,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => &VALIDATING_BINDING,
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding") => &MUTATING_BINDING,
+        ("apiregistration.k8s.io", "APIService") => &API_SERVICE,
+        ("certificates.k8s.io", "CertificateSigningRequest") => &SIGNING_REQUEST,
+        ("flowcontrol.apiserver.k8s.io", "FlowSchema") => &FLOW_SCHEMA,
+        ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration") => &PRIORITY_LEVEL,
         _ => &CUSTOM,
     }
 }

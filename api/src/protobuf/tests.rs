@@ -1,0 +1,1 @@
+//! Golden bytes, and bytes that are none.
