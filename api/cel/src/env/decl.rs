@@ -24,6 +24,8 @@ pub enum DeclType {
         max_length: u64,
     },
     Timestamp,
+    /// A timestamp that a request writes as a date.
+    Date,
     Duration,
     List {
         elem: Arc<Self>,
@@ -51,6 +53,7 @@ pub struct ObjectDecl {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeclField {
     pub decl: DeclType,
+    /// Every request must spell it out: it is required and has no default.
     pub required: bool,
 }
 
@@ -94,7 +97,7 @@ impl DeclType {
             Self::Double => Type::Double,
             Self::String { .. } => Type::String,
             Self::Bytes { .. } => Type::Bytes,
-            Self::Timestamp => Type::Timestamp,
+            Self::Timestamp | Self::Date => Type::Timestamp,
             Self::Duration => Type::Duration,
             Self::List { elem, .. } => Type::list(elem.as_type()),
             Self::Map { key, value, .. } => Type::map(key.as_type(), value.as_type()),
@@ -112,6 +115,9 @@ impl DeclType {
             Self::List { max_items, .. } => Some(*max_items),
             Self::Map { max_properties, .. } => Some(*max_properties),
             Self::Optional(value) => value.max_size(),
+            Self::Timestamp => Some(crate::cost::limits::MAX_TIMESTAMP),
+            Self::Date => Some(crate::cost::limits::DATE),
+            Self::Duration => Some(crate::cost::limits::MAX_DURATION),
             // May be a string: an int-or-string field is declared so.
             Self::Dyn => Some(crate::cost::limits::LARGEST_REQUEST_STRING),
             _ => None,
@@ -121,12 +127,13 @@ impl DeclType {
     /// The fewest bytes a value takes in JSON.
     #[must_use]
     pub fn min_size(&self) -> u64 {
-        use crate::cost::limits::{MIN_BOOL, MIN_COLLECTION, MIN_DURATION, MIN_NUMBER, MIN_STRING, MIN_TIMESTAMP};
+        use crate::cost::limits::{DATE, MIN_BOOL, MIN_COLLECTION, MIN_DURATION, MIN_NUMBER, MIN_STRING, MIN_TIMESTAMP};
         match self {
             Self::Dyn | Self::Int | Self::Uint | Self::Double | Self::Opaque(_) | Self::Null => MIN_NUMBER,
             Self::Bool => MIN_BOOL,
             Self::String { .. } | Self::Bytes { .. } => MIN_STRING,
             Self::Timestamp => MIN_TIMESTAMP,
+            Self::Date => DATE,
             Self::Duration => MIN_DURATION,
             Self::List { .. } | Self::Map { .. } => MIN_COLLECTION,
             Self::Optional(value) => value.min_size(),
@@ -134,7 +141,8 @@ impl DeclType {
                 let required = object.fields.iter().filter(|(_, field)| field.required);
                 // The name in quotes, a colon, the value, and a comma or brace.
                 required.fold(MIN_COLLECTION, |sum, (name, field)| {
-                    sum.saturating_add(name.len() as u64).saturating_add(4).saturating_add(field.decl.min_size())
+                    let name = crate::escape::unescape(name).map_or(name.len(), |plain| plain.len());
+                    sum.saturating_add(name as u64).saturating_add(4).saturating_add(field.decl.min_size())
                 })
             }
         }
