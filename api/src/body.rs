@@ -68,6 +68,19 @@ impl ApiBody {
         Self::Whole(None)
     }
 
+    /// Keeps a value until a stream has ended; for a body that is at hand it is dropped at once.
+    pub(crate) fn holding(self, value: impl Send + 'static) -> Self {
+        match self {
+            Self::Stream(stream) => {
+                Self::stream(futures::stream::unfold((stream, value), |(mut stream, value)| async move {
+                    let chunk = futures::StreamExt::next(&mut stream).await?;
+                    Some((chunk, (stream, value)))
+                }))
+            }
+            whole => whole,
+        }
+    }
+
     pub fn stream(stream: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self::Stream(Box::pin(stream))
     }

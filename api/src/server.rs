@@ -1,7 +1,7 @@
 //! The API server on a socket: TLS, HTTP/1.1 and HTTP/2, bounded connections, and an orderly end.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +11,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::ApiServer;
+use crate::audit::PeerAddress;
 use crate::authn::{PeerUser, user_of_certificate};
+use crate::connections::{Connections, Place};
 use crate::stalling::Stalling;
 
-/// Connections at the same time; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 4096;
 /// A client that does not finish its TLS handshake in this time is let go.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time for a request's headers. hyper counts the idle time between requests, too, so it must be longer than
@@ -38,6 +37,8 @@ const H2_STREAMS_MAX: u32 = 1000;
 const H2_KEEP_ALIVE: Duration = Duration::from_secs(30);
 /// Bytes of all headers of a request.
 const HEADERS_BYTES_MAX: u32 = 64 * 1024;
+/// Bytes of a request line and its headers under HTTP/1.1, and of what waits to be sent.
+const H1_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// How long requests may take to end after the stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A pause after the system refused a connection (no descriptors left): it will not be better at once.
@@ -59,19 +60,15 @@ impl ApiServer {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let acceptor = TlsAcceptor::from(tls);
         let connections = TaskTracker::new();
-        let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Connections::new();
         let kill = CancellationToken::new();
         loop {
-            let slot = tokio::select! {
-                () = stop.cancelled() => break,
-                slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
-            };
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = listener.accept() => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,11 +76,17 @@ impl ApiServer {
                 }
             };
             let (server, acceptor, stop, kill) = (self.clone(), acceptor.clone(), stop.clone(), kill.clone());
+            // Taken after the connection has come: nobody has to go for one who does not.
+            let place = tokio::select! {
+                () = stop.cancelled() => break,
+                place = places.enter() => Arc::new(place),
+            };
             connections.spawn(async move {
-                let _slot = slot;
+                let gone = place.gone();
                 tokio::select! {
                     () = kill.cancelled() => {}
-                    () = connection(server, acceptor, stream, stop) => {}
+                    () = gone.cancelled() => tracing::debug!(%peer, "a quiet connection makes room for another"),
+                    () = connection(server, acceptor, stream, peer, &place, stop) => {}
                 }
             });
         }
@@ -100,7 +103,14 @@ impl ApiServer {
 }
 
 /// One connection, from its handshake to its end.
-async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream, stop: CancellationToken) {
+async fn connection(
+    server: ApiServer,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: &Arc<Place>,
+    stop: CancellationToken,
+) {
     // Without it small answers wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
@@ -111,20 +121,27 @@ async fn connection(server: ApiServer, acceptor: TlsAcceptor, stream: TcpStream,
         }
         Err(_) => return,
     };
-    let peer = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let user = peer.and_then(|certificate| user_of_certificate(certificate)).map(PeerUser);
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let user = shown.and_then(|certificate| user_of_certificate(certificate)).map(PeerUser);
     let asked = CancellationToken::new();
     let first = asked.clone();
+    let place = Arc::clone(place);
     let service = service_fn(move |mut request: Request<Incoming>| {
         first.cancel();
+        let busy = place.busy();
+        request.extensions_mut().insert(PeerAddress(peer));
         if let Some(user) = &user {
             request.extensions_mut().insert(user.clone());
         }
         let server = server.clone();
-        async move { Ok::<_, Infallible>(server.answer(request).await) }
+        async move {
+            let response = server.answer(request).await;
+            // A stream keeps its connection for as long as it goes on.
+            Ok::<_, Infallible>(response.map(|body| body.holding(busy)))
+        }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIMEOUT).max_buf_size(H1_BUFFER_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -243,7 +243,7 @@ impl Trail {
             if matches!(response.body(), ApiBody::Stream(_)) {
                 drop(state);
                 let end = End { notes: Arc::clone(notes), status };
-                return response.map(|body| end.guard(body));
+                return response.map(|body| body.holding(end));
             }
         }
         drop(state);
@@ -411,21 +411,6 @@ impl Notes {
 struct End {
     notes: Arc<Notes>,
     status: ResponseStatus,
-}
-
-impl End {
-    fn guard(self, body: ApiBody) -> ApiBody {
-        match body {
-            ApiBody::Stream(stream) => {
-                let guarded = futures::stream::unfold((stream, self), |(mut stream, end)| async move {
-                    let chunk = futures::StreamExt::next(&mut stream).await?;
-                    Some((chunk, (stream, end)))
-                });
-                ApiBody::stream(guarded)
-            }
-            whole => whole,
-        }
-    }
 }
 
 impl Drop for End {

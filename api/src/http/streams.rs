@@ -52,16 +52,7 @@ impl Streams {
 impl StreamSlot {
     /// Keeps the slot as long as the body.
     pub(crate) fn guard(self, body: ApiBody) -> ApiBody {
-        match body {
-            ApiBody::Stream(stream) => {
-                let guarded = futures::stream::unfold((stream, self), |(mut stream, slot)| async move {
-                    let chunk = futures::StreamExt::next(&mut stream).await?;
-                    Some((chunk, (stream, slot)))
-                });
-                ApiBody::stream(guarded)
-            }
-            whole => whole,
-        }
+        body.holding(self)
     }
 }
 
