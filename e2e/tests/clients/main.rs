@@ -4,6 +4,9 @@
 // In tests a failed unwrap is a failed test.
 #![allow(clippy::unwrap_used)]
 
+mod helm;
+mod javascript;
+mod kopf;
 mod kube_rs;
 mod kubectl_access;
 mod kubectl_apply;
@@ -13,4 +16,5 @@ mod kubectl_old;
 mod kubectl_prune;
 mod kubectl_read;
 mod kubectl_wire;
+mod python;
 mod typed;
