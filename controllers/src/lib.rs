@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod node;
 pub mod placement;
+pub mod quota;
 pub mod role;
 mod run;
 pub mod service;

@@ -64,6 +64,7 @@ pub fn all_parts() -> Vec<Part> {
         crate::placement::parts(),
         crate::node::parts(),
         crate::role::parts(),
+        crate::quota::parts(),
         crate::cluster_role::parts(),
         crate::garbage::parts(),
         crate::namespace::parts(),

@@ -1,9 +1,9 @@
 //! LimitRanges: what containers get that do not say, and what they may ask for at least and at most.
 
+use berth_types::quota::{Amount, Amounts, read_all};
 use serde_json::{Map, Value, json};
 
 use super::Operation;
-use super::amounts::{Amount, Amounts, read_all};
 use super::attributes::Attributes;
 use crate::registry::Rows;
 use crate::status::ApiError;

@@ -3,7 +3,6 @@
 //! The order is that of Kubernetes: what changes objects runs before the schema is checked, what only judges runs
 //! after. Every write of every kind comes through here, whoever sends it.
 
-pub(crate) mod amounts;
 mod attributes;
 mod conditions;
 mod hooks;
@@ -57,6 +56,16 @@ impl Default for State {
     fn default() -> Self {
         Self { hooks: Derived::new(hooks::SOURCES, Hooks::compute), quota_turns: Turns::default() }
     }
+}
+
+/// Whether no rule looks at such a write.
+pub(crate) fn is_idle(w: &Write<'_>, operation: Operation) -> bool {
+    let hooks = w.server.admission.hooks.get(&w.server.registry.rows());
+    hooks.mutating.is_empty()
+        && hooks.validating.is_empty()
+        && !limits::concern(w, operation)
+        && !security::concerns(w)
+        && !quota::concern(w, operation)
 }
 
 /// Lets rules change an object before it is checked. `old` is the stored object, in the version of the request.

@@ -73,6 +73,10 @@ pub(super) fn handshake(error: &std::io::Error) -> String {
                 let presented: Vec<String> = presented.iter().map(|name| plain_name(name)).collect();
                 format!("x509: certificate is valid for {}, not {}", presented.join(", "), expected.to_str())
             }
+            // An authority's certificate that a server shows as its own, and that is not the one we trust.
+            CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "x509: certificate signed by unknown authority".to_owned()
+            }
             other => format!("x509: {other}"),
         },
         _ => return error.to_string(),

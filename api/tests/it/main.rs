@@ -5,6 +5,9 @@
 #![recursion_limit = "256"]
 
 mod access;
+mod admission_limits;
+mod admission_support;
+mod admission_webhooks;
 mod apply;
 mod auth;
 mod bad_input;

@@ -15,6 +15,7 @@ pub mod names;
 pub mod node;
 pub mod package;
 pub mod quantity;
+pub mod quota;
 pub mod resources;
 pub mod revision;
 pub mod role;

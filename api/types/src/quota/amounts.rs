@@ -3,28 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use berth_types::Quantity;
+use crate::quantity::Quantity;
 use serde_json::{Map, Value};
 
 /// An amount.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Amount {
+pub struct Amount {
+    /// Thousandths.
     pub milli: i64,
     /// Told in Ki, Mi, Gi rather than in k, M, G.
     binary: bool,
 }
 
 /// Amounts by resource name.
-pub(crate) type Amounts = BTreeMap<String, Amount>;
+pub type Amounts = BTreeMap<String, Amount>;
 
 impl Amount {
     /// So many things.
-    pub(crate) fn count(things: i64) -> Self {
+    pub fn count(things: i64) -> Self {
         Self { milli: things.saturating_mul(1000), binary: false }
     }
 
     /// Reads a quantity; `None` for what is none.
-    pub(crate) fn read(value: &Value) -> Option<Self> {
+    pub fn read(value: &Value) -> Option<Self> {
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -36,13 +37,14 @@ impl Amount {
 
     /// Adds; an empty sum takes the family of what comes first.
     #[must_use]
-    pub(crate) fn plus(self, other: Self) -> Self {
+    pub fn plus(self, other: Self) -> Self {
         let binary = if self.milli == 0 { other.binary } else { self.binary };
         Self { milli: self.milli.saturating_add(other.milli), binary }
     }
 
+    /// Takes away; what is left may be negative.
     #[must_use]
-    pub(crate) fn minus(self, other: Self) -> Self {
+    pub fn minus(self, other: Self) -> Self {
         let binary = if self.milli == 0 { other.binary } else { self.binary };
         Self { milli: self.milli.saturating_sub(other.milli), binary }
     }
@@ -70,20 +72,20 @@ impl fmt::Display for Amount {
 }
 
 /// The amounts of a map of quantities; what is no quantity is left out.
-pub(crate) fn read_all(map: &Value) -> Amounts {
+pub fn read_all(map: &Value) -> Amounts {
     let entries = map.as_object().into_iter().flatten();
     entries.filter_map(|(name, value)| Some((name.clone(), Amount::read(value)?))).collect()
 }
 
 /// The amounts as an object stores them.
-pub(crate) fn to_json(amounts: &Amounts) -> Value {
+pub fn to_json(amounts: &Amounts) -> Value {
     let map: Map<String, Value> =
         amounts.iter().map(|(name, amount)| (name.clone(), amount.to_string().into())).collect();
     Value::Object(map)
 }
 
 /// `count/widgets=1,requests.cpu=500m`.
-pub(crate) fn told<'a>(amounts: impl IntoIterator<Item = (&'a String, &'a Amount)>) -> String {
+pub fn told<'a>(amounts: impl IntoIterator<Item = (&'a String, &'a Amount)>) -> String {
     amounts.into_iter().map(|(name, amount)| format!("{name}={amount}")).collect::<Vec<_>>().join(",")
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::admission::amounts::{Amount, Amounts, read_all};
+use super::amounts::{Amount, Amounts, read_all};
 
 /// Resources of containers that a quota may bound without a prefix, which then means requests.
 const BARE: &[&str] = &["cpu", "memory", "ephemeral-storage"];
@@ -22,18 +22,22 @@ const OLD_NAMES: &[(&str, &str, &str)] = &[
 
 /// A kind of objects, as quotas tell kinds apart.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Counted<'a> {
+pub struct Counted<'a> {
+    /// Empty for the core group.
     pub group: &'a str,
+    /// The plural name.
     pub plural: &'a str,
 }
 
 impl Counted<'_> {
-    pub(crate) fn is_task(self) -> bool {
-        self.group == berth_types::GROUP && self.plural == "tasks"
+    /// Whether it is what takes resources of nodes.
+    pub fn is_task(self) -> bool {
+        self.group == crate::GROUP && self.plural == "tasks"
     }
 
-    fn is_volume(self) -> bool {
-        self.group == berth_types::GROUP && self.plural == "volumes"
+    /// Whether it is storage.
+    pub fn is_volume(self) -> bool {
+        self.group == crate::GROUP && self.plural == "volumes"
     }
 
     fn is_ignored(self) -> bool {
@@ -41,7 +45,7 @@ impl Counted<'_> {
     }
 
     /// `count/widgets.demo.example.com`, `count/secrets`.
-    fn count_name(self) -> String {
+    pub fn count_name(self) -> String {
         if self.group.is_empty() {
             format!("count/{}", self.plural)
         } else {
@@ -55,7 +59,7 @@ impl Counted<'_> {
     }
 
     /// Whether a quota's bound speaks of this kind.
-    pub(crate) fn is_bound_by(self, resource: &str) -> bool {
+    pub fn is_bound_by(self, resource: &str) -> bool {
         if self.is_ignored() {
             return false;
         }
@@ -68,7 +72,7 @@ impl Counted<'_> {
     }
 
     /// What one object counts for.
-    pub(crate) fn usage(self, object: &Value) -> Amounts {
+    pub fn usage(self, object: &Value) -> Amounts {
         let mut usage = Amounts::new();
         usage.insert(self.count_name(), Amount::count(1));
         if self.is_volume() {
@@ -90,7 +94,7 @@ impl Counted<'_> {
     }
 
     /// What a quota demands that containers say, and they do not: `requests.cpu for: a,b`.
-    pub(crate) fn missing(self, bound: &[&String], object: &Value) -> Option<String> {
+    pub fn missing(self, bound: &[&String], object: &Value) -> Option<String> {
         if !self.is_task() {
             return None;
         }
@@ -183,8 +187,8 @@ fn raise(to: &mut Amounts, least: &Amounts) {
 mod tests {
     use serde_json::json;
 
+    use super::super::amounts::told;
     use super::*;
-    use crate::admission::amounts::told;
 
     const TASKS: Counted<'static> = Counted { group: "berth.dev", plural: "tasks" };
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::usage::Counted;
 
 /// Whether every scope of the quota holds for an object.
-pub(crate) fn match_all(quota: &Value, counted: Counted<'_>, object: &Value) -> bool {
+pub fn match_all(quota: &Value, counted: Counted<'_>, object: &Value) -> bool {
     let spec = &quota["spec"];
     let plain = spec["scopes"]
         .as_array()

@@ -2,17 +2,13 @@
 //! guarded by their revisions, so that many creates at once never exceed them together. What is charged and not
 //! created after all is given back when the controller counts anew.
 
-mod scopes;
-mod usage;
-
 use std::sync::Arc;
 
 use berth_store::{Compare, Kv, Op, Txn};
+use berth_types::quota::{Amount, Amounts, Counted, match_all, read_all, to_json, told};
 use serde_json::Value;
 
-use self::usage::Counted;
 use super::Operation;
-use super::amounts::{Amount, Amounts, read_all, to_json, told};
 use super::attributes::Attributes;
 use crate::registry::Resource;
 use crate::status::ApiError;
@@ -95,7 +91,7 @@ fn concerned(row: &Resource, a: &Attributes, counted: Counted<'_>, object: &Valu
         .filter(|(_, quota)| {
             let hard = [&quota["spec"]["hard"], &quota["status"]["hard"]];
             let mut bounds = hard.iter().flat_map(|hard| hard.as_object().into_iter().flatten());
-            bounds.any(|(name, _)| counted.is_bound_by(name)) && scopes::match_all(quota, counted, object)
+            bounds.any(|(name, _)| counted.is_bound_by(name)) && match_all(quota, counted, object)
         })
         .map(|(entry, _)| entry.name().to_owned())
         .collect()
