@@ -111,7 +111,7 @@ def typed_kinds(core):
     secret = core.create_namespaced_secret(NAMESPACE, client.V1Secret(
         metadata=client.V1ObjectMeta(name="key"), string_data={"word": "open"}))
     assert base64.b64decode(secret.data["word"]) == b"open" and secret.type == "Opaque"
-    assert core.delete_namespaced_secret("key", NAMESPACE).status == "Success"
+    assert core.delete_namespaced_secret("key", NAMESPACE)["status"] == "Success"
 
     for index in range(5):
         core.create_namespaced_config_map(NAMESPACE, {"metadata": {"name": f"page-{index}", "labels": {"page": "x"}}})
@@ -199,7 +199,8 @@ def custom_objects():
     said = refused(422, custom.create_namespaced_custom_object, *where, gizmo("two", color="pink"))
     assert 'spec.color: Unsupported value: \\"pink\\"' in said.body, said.body
     assert custom.patch_namespaced_custom_object(*where, "one", {"spec": {"replicas": 2}})["spec"]["replicas"] == 2
-    patched = custom.patch_namespaced_custom_object(*where, "one", [{"op": "add", "path": "/spec/tags/-", "value": "b"}])
+    patched = custom.patch_namespaced_custom_object(
+        *where, "one", [{"op": "add", "path": "/spec/tags/-", "value": "b"}], _content_type="application/json-patch+json")
     assert patched["spec"]["tags"] == ["a", "b"]
     status = custom.patch_namespaced_custom_object_status(*where, "one", {"status": {"replicas": 2}, "spec": {"color": "green"}})
     assert status["status"] == {"replicas": 2} and status["spec"]["color"] == "red"
@@ -279,7 +280,7 @@ def dynamic_objects():
         gizmos.server_side_apply(body=gizmo("ssa"), namespace=NAMESPACE, field_manager="two")
         raise AssertionError("a conflict was not told")
     except dynamic_errors.ConflictError as error:
-        assert b'conflict with \\"one\\": .spec.color' in error.body, error.body
+        assert 'conflict with \\"one\\": .spec.color' in error.body, error.body
     taken = gizmos.server_side_apply(body=gizmo("ssa"), namespace=NAMESPACE, field_manager="two", force_conflicts=True)
     assert taken.spec.color == "red"
     told = []

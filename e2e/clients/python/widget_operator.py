@@ -58,10 +58,10 @@ def made(spec, name, namespace, body, patch, retry, **_):
 
 
 @kopf.on.update(*WIDGETS, field="spec.color")
-def repainted(old, new, name, namespace, **_):
+def repainted(old, new, name, namespace, patch, **_):
     body = {"data": {"color": new}}
     kubernetes.client.CoreV1Api().patch_namespaced_config_map(f"{name}-paint", namespace, body)
-    return {"from": old, "to": new}
+    patch.status["repainted"] = {"from": old, "to": new}
 
 
 @kopf.on.resume(*WIDGETS)
