@@ -342,6 +342,42 @@ fn broken_syntax_is_told_in_the_words_of_the_original() {
              '!', '?', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}\n | {\n | .^"
                 .to_owned(),
         ),
+        (
+            "func{{a}}",
+            "ERROR: <input>:1:6: Syntax error: extraneous input '{' expecting {'}', ',', '?', IDENTIFIER, \
+             ESC_IDENTIFIER}\n | func{{a}}\n | .....^\n\
+             ERROR: <input>:1:8: Syntax error: mismatched input '}' expecting ':'\n | func{{a}}\n | .......^\n\
+             ERROR: <input>:1:9: Syntax error: extraneous input '}' expecting <EOF>\n | func{{a}}\n | ........^"
+                .to_owned(),
+        ),
+        (
+            "msg{:a}",
+            "ERROR: <input>:1:5: Syntax error: extraneous input ':' expecting {'}', ',', '?', IDENTIFIER, \
+             ESC_IDENTIFIER}\n | msg{:a}\n | ....^\n\
+             ERROR: <input>:1:7: Syntax error: mismatched input '}' expecting ':'\n | msg{:a}\n | ......^"
+                .to_owned(),
+        ),
+        (
+            "--",
+            format!(
+                "ERROR: <input>:1:3: Syntax error: no viable alternative at input '-'\n | --\n | ..^\n\
+                 ERROR: <input>:1:3: Syntax error: mismatched input '<EOF>' expecting {OPERAND}\n | --\n | ..^"
+            ),
+        ),
+        (
+            "`b-c`()",
+            format!(
+                "ERROR: <input>:1:1: Syntax error: extraneous input '`b-c`' expecting {OPERAND}\n | `b-c`()\n | ^\n\
+                 ERROR: <input>:1:7: Syntax error: mismatched input ')' expecting {OPERAND}\n | `b-c`()\n | ......^"
+            ),
+        ),
+        (
+            "a.`$b`",
+            "ERROR: <input>:1:3: Syntax error: token recognition error at: '`$'\n | a.`$b`\n | ..^\n\
+             ERROR: <input>:1:6: Syntax error: token recognition error at: '`'\n | a.`$b`\n | .....^"
+                .to_owned(),
+        ),
+        ("has(", format!("ERROR: <input>:1:5: Syntax error: mismatched input '<EOF>' expecting {OPERAND}\n | has(\n | ....^")),
         ("\"\\xFh\"", format!(
             "ERROR: <input>:1:1: Syntax error: token recognition error at: '\"\\xFh'\n | \"\\xFh\"\n | ^\n\
              ERROR: <input>:1:6: Syntax error: token recognition error at: '\"'\n | \"\\xFh\"\n | .....^\n\

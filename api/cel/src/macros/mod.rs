@@ -48,7 +48,10 @@ pub(crate) fn call(
         Ok(expr) => Ok(expr),
         Err(Fail::Stop) => Err(Stop),
         Err(Fail::Misuse(Misuse { offset: at, message })) => {
-            parser.report(at, message);
+            // After a syntax error the arguments may be placeholders: nothing is wrong with those.
+            if !parser.has_failed() {
+                parser.report(at, message);
+            }
             parser.placeholder(offset)
         }
     }

@@ -147,6 +147,10 @@ impl Parser<'_> {
         self.issues.report(offset, message);
     }
 
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.issues.is_empty()
+    }
+
     /// Runs a step one level deeper.
     fn nested<T>(&mut self, step: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if self.depth >= NESTING_MAX {
