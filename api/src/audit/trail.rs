@@ -64,9 +64,10 @@ struct Request {
 
 #[derive(Debug, Default)]
 enum State {
-    /// It is not known yet who asks.
+    /// It is not known yet who asks, or only who wants to be somebody else.
     #[default]
     Begun,
+    Asked(Box<UserInfo>),
     /// The policy wants nothing of this request.
     Ignored,
     Followed(Box<Followed>),
@@ -113,6 +114,13 @@ impl Trail {
             })
         });
         Self { id, notes }
+    }
+
+    /// Somebody wants to act as another: if they may not, this is who it was.
+    pub(crate) fn asks(&self, user: &UserInfo) {
+        if let Some(notes) = &self.notes {
+            *notes.state.lock() = State::Asked(Box::new(user.clone()));
+        }
     }
 
     /// It is known who asks for what: from here on it is known, too, whether the policy wants it recorded.
@@ -227,12 +235,11 @@ impl Trail {
         let Some(notes) = &self.notes else { return response };
         let code = response.status();
         let mut state = notes.state.lock();
-        if matches!(*state, State::Begun) {
-            if code == StatusCode::UNAUTHORIZED {
-                notes.unauthorized();
-            }
-            *state = State::Ended;
-            return response;
+        match std::mem::take(&mut *state) {
+            State::Begun if code == StatusCode::UNAUTHORIZED => notes.unidentified(None, &response),
+            State::Asked(user) if code.as_u16() >= 400 => notes.unidentified(Some(&user), &response),
+            followed @ State::Followed(_) => *state = followed,
+            _ => {}
         }
         let State::Followed(followed) = &*state else { return response };
         let status = followed.status_of(&response);
@@ -382,8 +389,9 @@ impl Notes {
         self.write(&followed, Stage::ResponseComplete, Some(status), Timestamp::now());
     }
 
-    /// An event for somebody who could not prove who they are, as far as the policy says anything of nobody.
-    fn unauthorized(&self) {
+    /// The only event of a request of somebody who could not prove who they are (as far as the policy says anything of
+    /// nobody), or who may not be who they want to be.
+    fn unidentified(&self, user: Option<&UserInfo>, response: &ApiResponse) {
         let path = self.request.uri.path();
         let lower = self.request.method.as_str().to_ascii_lowercase();
         let target = parse_path(path).ok();
@@ -396,14 +404,15 @@ impl Notes {
             }
             _ => RequestInfo::of_path(path, &lower),
         };
-        let verdict = self.audit.verdict(&attributes(None, &info));
+        let verdict = self.audit.verdict(&attributes(user, &info));
         // The answer is all there is, so its beginning is the event, as upstream has it.
-        if verdict.level == Level::None || verdict.omit_stages.has(Stage::ResponseStarted) {
+        let stage = if user.is_some() { Stage::ResponseComplete } else { Stage::ResponseStarted };
+        if verdict.level == Level::None || verdict.omit_stages.has(stage) {
             return;
         }
-        let followed = Followed::new(verdict, &self.request, Who::default(), None, &info);
-        let status = ResponseStatus::failed(401, "Unauthorized", "Authentication failed");
-        self.write(&followed, Stage::ResponseStarted, Some(&status), Timestamp::now());
+        let followed = Followed::new(verdict, &self.request, user.map(Who::from).unwrap_or_default(), None, &info);
+        let status = followed.status_of(response);
+        self.write(&followed, stage, Some(&status), Timestamp::now());
     }
 }
 

@@ -61,6 +61,12 @@ pub(crate) async fn run(server: &ApiServer) -> Result<(), String> {
         });
         try_join_all(steps).await?;
     }
+    Ok(())
+}
+
+/// The same, and tells each schema whether its level exists.
+async fn look(server: &ApiServer) -> Result<(), String> {
+    run(server).await?;
     let levels = snapshot(server, LEVELS);
     let schemas: Vec<Value> = parsed(&snapshot(server, SCHEMAS)).collect();
     try_join_all(schemas.iter().map(|schema| tell_dangling(server, schema, &levels))).await?;
@@ -83,7 +89,7 @@ pub(crate) async fn maintain(server: ApiServer) {
         // The watches begin before the look: a change during it is seen by the next.
         tokio::pin!(changed);
         let _ = futures::poll!(changed.as_mut());
-        let pause = match run(&server).await {
+        let pause = match look(&server).await {
             Ok(()) => LOOK_EVERY,
             Err(error) => {
                 tracing::debug!(error, "flow schemas could not be looked after");

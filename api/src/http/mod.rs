@@ -1,6 +1,7 @@
 //! From a request to an answer: who asks, whether they may, and which verb on which row it is.
 
 pub(crate) mod convert;
+mod deadline;
 mod discovery;
 mod health;
 mod negotiate;
@@ -18,7 +19,7 @@ pub(crate) use openapi::Documents;
 pub(crate) use streams::Streams;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use berth_flow::Cost;
 use bytes::Bytes;
@@ -48,9 +49,6 @@ pub(crate) use unread::ReadToEnd;
 
 /// The body of a request, whatever transport brought it.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
-
-/// How long a request that is not a stream may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One request on a row.
 pub(crate) struct Call<'a> {
@@ -150,6 +148,9 @@ async fn route(
 ) -> Result<ApiResponse, ApiError> {
     let target = parse_path(parts.uri.path())?;
     let user = authn::authenticate(server, &parts).await?;
+    if parts.headers.contains_key("impersonate-user") {
+        trail.asks(&user);
+    }
     let acting = authn::impersonate(server, user, &parts)?;
     let query = Query::parse(parts.uri.query());
     if query.is_cut() {
@@ -209,6 +210,7 @@ async fn other(
         "/" => Ok(discovery::root(server)),
         "/version" => Ok(health::version()),
         "/metrics" => Ok(health::metrics(server).await),
+        "/.well-known/openid-configuration" | "/openid/v1/jwks" => authn::serve_openid(server, path, &parts.headers),
         "/api" | "/apis" => discovery::groups(server, path == "/api", &parts.headers),
         "/openapi/v2" => openapi::v2(server, &parts.headers).await,
         "/openapi/v3" => openapi::v3_root(server).await,
@@ -245,6 +247,9 @@ async fn on_resource(
     let info = RequestInfo::of_resource(parts.uri.path().trim_end_matches('/'), verb, &path, &query);
     admit(server, acting, &info, trail, label)?;
     let is_long_running = info.is_long_running();
+    // A stream says how long it wants to live in other words, and may live longer.
+    let allowed = if is_long_running { deadline::REQUEST_TIMEOUT } else { deadline::allowed(&query)? };
+    let deadline = tokio::time::Instant::now() + allowed;
     let rows = server.registry.snapshot();
     let Some(resource) = rows.find(&path.group, &path.version, &path.plural) else {
         if registry::core::is_hidden(&path.group, &path.version, &path.plural) {
@@ -261,7 +266,7 @@ async fn on_resource(
     let has_body = !is_long_running && !matches!(verb, Verb::Get | Verb::List | Verb::Watch);
     let (body, _room) = if has_body {
         let room = server.bodies.enter(&acting.user.name, write::bytes_max(&body))?;
-        let read = tokio::time::timeout(REQUEST_TIMEOUT, write::read(body)).await;
+        let read = tokio::time::timeout_at(deadline, write::read(body)).await;
         (read.map_err(|_| ApiError::timeout())??, Some(room))
     } else {
         (Bytes::new(), None)
@@ -291,7 +296,7 @@ async fn on_resource(
         let slot = server.streams.enter(&acting.user.name)?;
         work.await?.map(|body| slot.guard(body))
     } else {
-        tokio::time::timeout(REQUEST_TIMEOUT, work).await.map_err(|_| ApiError::timeout())??
+        tokio::time::timeout_at(deadline, work).await.map_err(|_| ApiError::timeout())??
     };
     if let Some(warning) = &resource.deprecation {
         respond::warn(response.headers_mut(), std::slice::from_ref(warning));
@@ -372,6 +377,9 @@ impl Call<'_> {
                 Err(unknown())
             }
             (Some("finalize"), Verb::Update) => self.write(verb, body).await,
+            (Some("token"), Verb::Create) => authn::token_request(self, &body).await,
+            (Some("approval"), Verb::Get) => self.get().await,
+            (Some("approval"), Verb::Update | Verb::Patch) => self.write(verb, body).await,
             (Some("log"), Verb::Get) => proxy::log(self).await,
             (Some("exec"), Verb::Get | Verb::Create) => proxy::exec(self, parts).await,
             (Some(_), _) => Err(not_here()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::checklist::Checklist;
+use super::limits::LimitArgs;
 use super::lock::{Holder, Lock};
 use super::plane::{self, Layout, Plane};
 use super::process::LogArgs;
@@ -24,6 +25,8 @@ pub(crate) struct Args {
     /// Another name or address that it is reached by, for its certificate; may be repeated
     #[arg(long, value_name = "NAME")]
     tls_san: Vec<String>,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -45,7 +48,7 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
     let listener = plane::listen(args.listen)?;
     let store = plane::open_store(&layout).await?;
     checklist.done(&mut ctx.term, "store", "");
-    let mut plane = Plane::start(&layout, store, listener, &args.tls_san).await?;
+    let mut plane = Plane::start(&layout, store, listener, &args.tls_san, &args.limits).await?;
     checklist.done(&mut ctx.term, "API", &plane.url);
     ctx.term.say(&format!("ready in {}; kubeconfig: {}", checklist.time(), layout.admin_kubeconfig().display()));
     process::trim_memory();

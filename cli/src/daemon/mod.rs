@@ -8,6 +8,7 @@ pub(crate) mod controllers;
 pub(crate) mod down;
 mod health;
 mod left;
+mod limits;
 mod lock;
 mod node;
 pub(crate) mod paths;

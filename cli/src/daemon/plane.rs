@@ -11,6 +11,7 @@ use berth_api::{ApiServer, Config, StoreConfig};
 use berth_store::{EmbeddedConfig, EmbeddedStore, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use super::limits::LimitArgs;
 use super::{paths, process};
 use crate::failure::{Failure, Outcome};
 
@@ -101,6 +102,7 @@ impl Plane {
         store: Arc<dyn Store>,
         listener: TcpListener,
         names: &[String],
+        limits: &LimitArgs,
     ) -> Outcome<Self> {
         let address = listener.local_addr()?;
         let pki = Pki::open(&layout.pki()).map_err(|e| failed("could not open the certificate authority", &e))?;
@@ -109,7 +111,15 @@ impl Plane {
         let (tokens, token) = Tokens::open(&layout.tokens()).map_err(|e| failed("could not read the tokens", &e))?;
         let agent_tls =
             pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
-        let config = Config { store: StoreConfig::Open(store), tokens, agent_tls: Some(agent_tls), root_ca: Some(pki.ca_pem().to_owned()) };
+        let config = Config {
+            store: StoreConfig::Open(store),
+            tokens,
+            agent_tls: Some(agent_tls),
+            root_ca: Some(pki.ca_pem().to_owned()),
+            audit: limits.audit()?,
+            requests_in_flight_max: Some(limits.in_flight()),
+            ..Config::default()
+        };
         let api = ApiServer::open(config).await.map_err(|e| failed("could not start the API server", &e))?;
         let tls = pki.server_config(&identities.server).map_err(|e| failed("could not use certificates", &e))?;
         let stop = CancellationToken::new();

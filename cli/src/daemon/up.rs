@@ -11,6 +11,7 @@ use berth_controllers::{Handle, Options};
 use tokio_util::sync::CancellationToken;
 
 use super::checklist::Checklist;
+use super::limits::LimitArgs;
 use super::lock::{Holder, Lock};
 use super::node::NodeArgs;
 use super::plane::{self, Layout, Plane, failed};
@@ -43,6 +44,8 @@ pub(crate) struct Args {
     /// Another name or address that the API is reached by, for its certificate; may be repeated
     #[arg(long, value_name = "NAME")]
     tls_san: Vec<String>,
+    #[command(flatten)]
+    limits: LimitArgs,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -116,7 +119,7 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     let listener = plane::listen(args.listen)?;
     let store = plane::open_store(layout).await?;
     checklist.done(&mut ctx.term, "store", "");
-    let plane = Plane::start(layout, store, listener, &args.tls_san).await?;
+    let plane = Plane::start(layout, store, listener, &args.tls_san, &args.limits).await?;
     checklist.done(&mut ctx.term, "API", &plane.url);
     let name = args.node.name();
     let stop_controllers = CancellationToken::new();
