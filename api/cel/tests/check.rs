@@ -101,6 +101,14 @@ fn literals_and_operators_have_types() {
         ("null == self.when", "bool"),
         ("dotted.name + 1", "int"),
         (".i", "int"),
+        ("[0].exists(s, .s == '' && s == 0)", "bool"),
+        ("[{'z': 0}].exists(self, .self.name == '' && self.z == 0)", "bool"),
+        ("list == type([1]) && map == type({1: 2u})", "bool"),
+        ("type(type) == type && type(null) == null_type", "bool"),
+        ("[dyn('a')] + [1]", "list(dyn)"),
+        ("[1] + [dyn('a')]", "list(dyn)"),
+        ("[{}.map(c, c, c)] + [{}.map(c, c, c)]", "list(list(bool))"),
+        ("[1].map(x, [x, x]).map(x, [x, x])", "list(list(list(int)))"),
     ]);
 }
 
@@ -244,6 +252,7 @@ fn mistakes_are_told_in_the_words_of_the_original() {
              | {}['a'].b + 1 + 'a'\n | ..............^",
         ),
         ("1 && true", "ERROR: <input>:1:1: expected type 'bool' but found 'int'\n | 1 && true\n | ^"),
+        ("[[], 1]", "ERROR: <input>:1:6: expected type 'list(_var0)' but found 'int'\n | [[], 1]\n | .....^"),
         ("[1, 'a']", "ERROR: <input>:1:5: expected type 'int' but found 'string'\n | [1, 'a']\n | ....^"),
         ("{'a': 1, 'b': 2u}", "ERROR: <input>:1:15: expected type 'int' but found 'uint'\n | {'a': 1, 'b': 2u}\n | ..............^"),
         ("[?1]", "ERROR: <input>:1:3: expected type 'optional_type(int)' but found 'int'\n | [?1]\n | ..^"),
@@ -264,6 +273,41 @@ fn mistakes_are_told_in_the_words_of_the_original() {
             "ERROR: <input>:1:13: expected type of field 'op' is 'string' but provided type is 'int'\n \
              | JSONPatch{op: 1, what: 2}\n | ............^\n\
              ERROR: <input>:1:22: undefined field 'what'\n | JSONPatch{op: 1, what: 2}\n | .....................^",
+        ),
+        (
+            "[].map(x, [].map(y, x in y && y in x))",
+            "ERROR: <input>:1:33: found no matching overload for '@in' applied to '(list(dyn), dyn)'\n \
+             | [].map(x, [].map(y, x in y && y in x))\n | ................................^",
+        ),
+        ("[].length", "ERROR: <input>:1:3: type 'list(_var0)' does not support field selection\n | [].length\n | ..^"),
+        (
+            "self.all(e, 0)",
+            "ERROR: <input>:1:1: expression of type 'Widget' cannot be range of a comprehension (must be list, map, or \
+             dynamic)\n | self.all(e, 0)\n | ^\n\
+             ERROR: <input>:1:13: expected type 'bool' but found 'int'\n | self.all(e, 0)\n | ............^",
+        ),
+        (
+            "self.replicas != null",
+            "ERROR: <input>:1:15: found no matching overload for '_!=_' applied to '(int, null)'\n \
+             | self.replicas != null\n | ..............^",
+        ),
+        (
+            "self.containers[1u]",
+            "ERROR: <input>:1:16: found no matching overload for '_[_]' applied to '(list(Container), uint)'\n \
+             | self.containers[1u]\n | ...............^",
+        ),
+        (
+            "{?'key': 'hi'}",
+            "ERROR: <input>:1:10: expected type 'optional_type(string)' but found 'string'\n | {?'key': 'hi'}\n | .........^",
+        ),
+        (
+            "JSONPatch{?op: 'add'}",
+            "ERROR: <input>:1:16: expected type 'optional_type(string)' but found 'string'\n \
+             | JSONPatch{?op: 'add'}\n | ...............^",
+        ),
+        (
+            "'string'.fun()",
+            "ERROR: <input>:1:13: undeclared reference to 'fun' (in container '')\n | 'string'.fun()\n | ............^",
         ),
         ("int{}", "ERROR: <input>:1:4: 'int' is not a message type\n | int{}\n | ...^"),
         ("duration('1x')", "ERROR: <input>:1:10: invalid duration argument\n | duration('1x')\n | .........^"),

@@ -59,7 +59,6 @@ impl Checker<'_> {
                 continue;
             };
             if !self.assignable(&wanted, &found) {
-                let found = self.bindings.resolve(&found, true);
                 let message = format!("expected type of field '{name}' is '{wanted}' but provided type is '{found}'");
                 self.report(field.offset, message);
             }
@@ -89,9 +88,7 @@ impl Checker<'_> {
         if self.assignable(&joined, &found) {
             return most_general(&joined, &found).clone();
         }
-        let expected = self.bindings.resolve(&joined, true);
-        let found = self.bindings.resolve(&found, true);
-        self.mismatch(offset, &expected, &found);
+        self.mismatch(offset, &joined, &found);
         Type::Error
     }
 }

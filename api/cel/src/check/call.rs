@@ -82,7 +82,6 @@ impl Checker<'_> {
         for arg in &call.args {
             let found = self.type_of(arg);
             if !self.assignable(&found, &Type::Bool) {
-                let found = self.bindings.resolve(&found, true);
                 self.mismatch(arg.offset, &Type::Bool, &found);
                 result = Type::Error;
             }

@@ -57,9 +57,7 @@ impl Checker<'_> {
     fn expect(&mut self, offset: u32, wanted: &Type, id: crate::ast::ExprId) {
         let found = self.types[id as usize].clone();
         if !self.assignable(wanted, &found) {
-            let wanted = self.bindings.resolve(wanted, true);
-            let found = self.bindings.resolve(&found, true);
-            self.mismatch(offset, &wanted, &found);
+            self.mismatch(offset, wanted, &found);
         }
     }
 
