@@ -139,10 +139,4 @@ impl Meter {
     pub fn cost(&self) -> u64 {
         self.cost
     }
-
-    /// A meter for calling library functions outside of an evaluation.
-    #[cfg(test)]
-    pub(crate) fn unlimited() -> Self {
-        Self { cost: 0, limit: u64::MAX, allocated: 0, until_check: CHECK_FREQUENCY }
-    }
 }

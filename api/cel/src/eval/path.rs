@@ -5,7 +5,7 @@
 use super::node::{By, Path, Qualifier, Root};
 use super::run::{Frame, Result, borrowed};
 use crate::error::EvalError;
-use crate::value::{ListView, MapKey, Value};
+use crate::value::{ListView, MapKey, MapView, Object, Value, find_json, find_raw};
 
 /// A key on its way into a value.
 enum Key<'k, 'a> {
@@ -46,7 +46,7 @@ impl<'a> Frame<'_, '_, 'a> {
         }
         for qualifier in qualifiers {
             optional |= qualifier.optional;
-            let found = self.step(&current, qualifier)?;
+            let found = self.step(&current, qualifier, optional || qualifier.test_only)?;
             if qualifier.test_only {
                 self.meter.charge(1)?;
                 return Ok(Value::Bool(found.is_some()));
@@ -85,13 +85,18 @@ impl<'a> Frame<'_, '_, 'a> {
     }
 
     #[inline]
-    fn step(&mut self, current: &Value<'a>, qualifier: &'a Qualifier) -> std::result::Result<Option<Value<'a>>, EvalError> {
+    fn step(
+        &mut self,
+        current: &Value<'a>,
+        qualifier: &'a Qualifier,
+        presence: bool,
+    ) -> std::result::Result<Option<Value<'a>>, EvalError> {
         match &qualifier.by {
-            By::Field { name, raw } => find(current, &Key::Field { name, raw: raw.as_deref() }),
-            By::Key(key) => find(current, &Key::Value(&borrowed(key))),
+            By::Field { name, raw } => find(current, &Key::Field { name, raw: raw.as_deref() }, presence),
+            By::Key(key) => find(current, &Key::Value(&borrowed(key)), presence),
             By::Computed(node) => {
                 let key = self.eval(node)?;
-                find(current, &Key::Value(&key))
+                find(current, &Key::Value(&key), presence)
             }
         }
     }
@@ -111,23 +116,28 @@ impl<'a> Frame<'_, '_, 'a> {
     }
 }
 
-/// The part of `current` that the key names; `None` when it is absent.
-fn find<'a>(current: &Value<'a>, key: &Key<'_, 'a>) -> std::result::Result<Option<Value<'a>>, EvalError> {
+/// The part of `current` that the key names; `None` when it is absent. Where absent parts have a value all the same
+/// (those of patches), `presence` tells them apart.
+fn find<'a>(
+    current: &Value<'a>,
+    key: &Key<'_, 'a>,
+    presence: bool,
+) -> std::result::Result<Option<Value<'a>>, EvalError> {
     match current {
         Value::JsonMap(map, shape) => match key {
-            Key::Field { raw: Some(raw), .. } if shape.is_object() => crate::value::find_raw(map, shape, raw),
+            Key::Field { raw: Some(raw), .. } if shape.is_object() => find_raw(map, shape, raw),
             Key::Field { raw: None, .. } if shape.is_object() => Ok(None),
-            Key::Field { name, .. } => crate::value::find_raw(map, shape, name),
-            Key::Value(Value::String(name)) => crate::value::find_json(map, shape, name),
+            Key::Field { name, .. } => find_raw(map, shape, name),
+            Key::Value(Value::String(name)) => find_json(map, shape, name),
             Key::Value(_) => Err(EvalError::no_such_overload()),
         },
         Value::Map(map) => match key {
             Key::Field { name, .. } => Ok(map.get(&MapKey::text(name)).cloned()),
-            Key::Value(key) => crate::value::MapView::Values(map).find(key),
+            Key::Value(key) => MapView::Values(map).find(key),
         },
         Value::Object(object) => match key {
-            Key::Field { name, .. } => present(object, name),
-            Key::Value(Value::String(name)) => present(object, name),
+            Key::Field { name, .. } => part_of(object, name, presence),
+            Key::Value(Value::String(name)) => part_of(object, name, presence),
             Key::Value(_) => Err(EvalError::no_such_overload()),
         },
         other => match other.as_list() {
@@ -140,11 +150,8 @@ fn find<'a>(current: &Value<'a>, key: &Key<'_, 'a>) -> std::result::Result<Optio
     }
 }
 
-fn present<'a>(
-    object: &crate::value::Object<'a>,
-    name: &str,
-) -> std::result::Result<Option<Value<'a>>, EvalError> {
-    if object.has(name) { object.get(name).map(Some) } else { Ok(None) }
+fn part_of<'a>(object: &Object<'a>, name: &str, presence: bool) -> std::result::Result<Option<Value<'a>>, EvalError> {
+    Ok(if presence && !object.has(name) { None } else { object.get(name).ok() })
 }
 
 fn element<'a>(list: ListView<'_, 'a>, key: &Value<'a>) -> std::result::Result<Option<Value<'a>>, EvalError> {

@@ -99,9 +99,12 @@ fn size(args: &[Value<'_>], index: usize) -> u64 {
     args.get(index).map_or(0, Value::size)
 }
 
-/// A tenth, rounded up: one for ten characters looked at.
+/// The cost of looking at a character.
+const CHARACTER: f64 = 0.1;
+
+/// A tenth, rounded up; in floats, so that roundings are upstream's.
 fn tenth(size: u64) -> u64 {
-    size.div_ceil(10)
+    (size as f64 * CHARACTER).ceil() as u64
 }
 
 fn regex(args: &[Value<'_>]) -> u64 {
@@ -151,8 +154,8 @@ fn traversal(value: &Value<'_>, depth: usize) -> u64 {
         return u64::MAX / 4;
     }
     match value {
-        Value::String(text) => text.len() as u64 / 10,
-        Value::Bytes(bytes) => bytes.len() as u64 / 10,
+        Value::String(text) => (text.len() as f64 * CHARACTER) as u64,
+        Value::Bytes(bytes) => (bytes.len() as f64 * CHARACTER) as u64,
         other => {
             if let Some(list) = other.as_list() {
                 let item_cost = |item: Result<Value<'_>, _>| item.map_or(1, |item| traversal(&item, depth + 1));

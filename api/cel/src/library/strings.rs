@@ -85,9 +85,9 @@ pub(super) fn last_index_of(text: &str, part: &str, from: Option<i64>) -> std::r
         return Ok(-1);
     }
     let end = (offset(text, from)? + part.len()).min(text.len());
-    // the byte may be within a character: an occurrence that ends later begins later too
-    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    Ok(text[..end].rfind(part).map_or(-1, |at| char_count(&text[..at]) as i64).min(from))
+    // what begins by then ends by `end`, and with a whole character
+    let end = (0..=end).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    Ok(text[..end].rfind(part).map_or(-1, |at| char_count(&text[..at]) as i64))
 }
 
 pub(super) fn lower_ascii<'a>(args: &[Value<'a>], meter: &mut Meter) -> Result<'a> {
