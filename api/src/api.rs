@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 use crate::audit::{Audit, AuditConfig, AuditError};
-use crate::authn::{Tokens, UserInfo};
+use crate::authn::{Identity, IdentityConfig, IdentityError, Tokens, UserInfo};
 use crate::body::ApiBody;
 use crate::fairness;
 use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
@@ -39,6 +39,8 @@ pub enum StoreConfig {
 pub struct Config {
     pub store: StoreConfig,
     pub tokens: Tokens,
+    /// Keys, providers, users: who somebody is.
+    pub identity: IdentityConfig,
     /// How the server proves itself to agents (`system:apiserver`); without it logs and exec are unavailable.
     pub agent_tls: Option<Arc<rustls::ClientConfig>>,
     /// The certificate authority (PEM) by which clients know the server: published in each namespace.
@@ -58,6 +60,8 @@ pub enum OpenError {
     Bootstrap(String),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error("could not open the means of identity")]
+    Identity(#[from] IdentityError),
 }
 
 /// The API server. Clones share everything.
@@ -84,7 +88,10 @@ impl ApiServer {
         };
         let rows = built_in_rows(&store).await?;
         let root_ca = config.root_ca.unwrap_or_default();
-        let mut inner = Inner::new(store, Registry::new(rows), config.tokens, config.agent_tls);
+        let (tokens, means) = (config.tokens, config.identity);
+        let identity = tokio::task::spawn_blocking(move || Identity::open(tokens, &means)).await;
+        let identity = identity.map_err(|_| StoreError::Closed)??;
+        let mut inner = Inner::new(store, Registry::new(rows), identity, config.agent_tls);
         inner.flow = fairness::Flow::new(config.requests_in_flight_max);
         if let Some(audit) = &config.audit {
             inner.audit = Audit::open(audit).await?;
@@ -94,6 +101,7 @@ impl ApiServer {
         fairness::bootstrap::run(&server).await.map_err(OpenError::Bootstrap)?;
         fairness::start(&server);
         crate::bootstrap::run(&server, &root_ca).await.map_err(OpenError::Bootstrap)?;
+        tokio::spawn(crate::authn::follow(Arc::clone(&server.inner)));
         server.inner.set_bootstrapped();
         Ok(server)
     }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use berth_store::{Store, TtlLeases};
 use tokio_util::sync::CancellationToken;
 
-use crate::authn::Tokens;
 use crate::http::{Documents, Streams};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::write::settled::Settled;
 use crate::write::turns::Turns;
 
 /// The server's shared state.
@@ -18,7 +18,8 @@ pub(crate) struct Inner {
     pub store: Arc<dyn Store>,
     pub leases: TtlLeases,
     pub registry: Registry,
-    pub tokens: Tokens,
+    /// Who somebody is.
+    pub identity: crate::authn::Identity,
     /// Who may do what.
     pub access: crate::authz::Access,
     pub metrics: Metrics,
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub audit: Option<Arc<crate::audit::Audit>>,
     pub streams: Streams,
     pub turns: Turns,
+    pub settled: Settled,
     /// What rules are asked about writes.
     pub admission: crate::admission::State,
     /// The client for servers that extend this one.
@@ -49,14 +51,14 @@ impl Inner {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         registry: Registry,
-        tokens: Tokens,
+        identity: crate::authn::Identity,
         agent_tls: Option<Arc<rustls::ClientConfig>>,
     ) -> Self {
         Self {
             leases: TtlLeases::new(Arc::clone(&store)),
             store,
             registry,
-            tokens,
+            identity,
             access: crate::authz::Access::default(),
             metrics: Metrics::new(),
             documents: Documents::default(),
@@ -65,6 +67,7 @@ impl Inner {
             audit: None,
             streams: Streams::default(),
             turns: Turns::default(),
+            settled: Settled::default(),
             admission: crate::admission::State::default(),
             webhooks: crate::webhook::Webhooks::default(),
             ending_namespaces: parking_lot::RwLock::default(),

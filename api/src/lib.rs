@@ -33,5 +33,5 @@ mod write;
 
 pub use api::{ApiServer, Config, OpenError, StoreConfig};
 pub use audit::{AuditConfig, AuditError, AuditLog, AuditWebhook};
-pub use authn::UserInfo;
+pub use authn::{IdentityConfig, IdentityError, RequestHeaders, UserInfo};
 pub use body::ApiBody;

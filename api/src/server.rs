@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::ApiServer;
 use crate::audit::PeerAddress;
-use crate::authn::{PeerUser, user_of_certificate};
 use crate::connections::{Connections, Place};
 use crate::stalling::Stalling;
 
@@ -122,7 +121,7 @@ async fn connection(
         Err(_) => return,
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let user = shown.and_then(|certificate| user_of_certificate(certificate)).map(PeerUser);
+    let user = shown.and_then(|certificate| server.inner.identity.peer(certificate));
     let asked = CancellationToken::new();
     let first = asked.clone();
     let place = Arc::clone(place);

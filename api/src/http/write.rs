@@ -47,6 +47,7 @@ impl Call<'_> {
         let part = match self.path.subresource.as_deref() {
             Some("status") => Part::Status,
             Some("finalize") => Part::Finalize,
+            Some("approval") => Part::Approval,
             _ => Part::Main,
         };
         if verb == Verb::DeleteCollection {

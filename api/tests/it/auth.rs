@@ -152,5 +152,5 @@ async fn tokens_are_users() {
     assert_eq!(with("Bearer secret-b").await, 200);
     assert_eq!(with("Bearer secret-a").await, 403);
     assert_eq!(with("Bearer secret-c").await, 401);
-    assert_eq!(with("Basic secret-b").await, 401);
+    assert_eq!(with("Basic secret-b").await, 403, "another scheme says nothing: it is nobody who asks");
 }
