@@ -345,7 +345,8 @@ fn nested_macros_cannot_make_a_type_grow_without_bound() {
 }
 
 mod random {
-    use berth_cel::compile;
+    use berth_cel::cost::estimate;
+    use berth_cel::{Activation, Budget, Program, compile};
     use proptest::prelude::*;
 
     const PIECES: [&str; 36] = [
@@ -356,10 +357,18 @@ mod random {
 
     proptest! {
         #[test]
-        fn any_tokens_are_checked_or_refused(picks in proptest::collection::vec(0..PIECES.len(), 0..60)) {
+        fn any_tokens_are_refused_or_estimated_and_run(picks in proptest::collection::vec(0..PIECES.len(), 0..60)) {
             let text: String = picks.into_iter().flat_map(|pick| [PIECES[pick], " "]).collect();
-            if let Err(issues) = compile(&text, &super::env()) {
-                prop_assert!(issues.to_string().starts_with("ERROR: <input>:"));
+            let env = super::env();
+            match compile(&text, &env) {
+                Err(issues) => prop_assert!(issues.to_string().starts_with("ERROR: <input>:")),
+                // Whatever checks can be estimated and run, if only to an error.
+                Ok(checked) => {
+                    let _ = estimate(&checked, &env);
+                    if let Ok(program) = Program::new(&checked) {
+                        let _ = program.eval(&Activation::new(), &mut Budget::default());
+                    }
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Everything that is declared can be run: each overload is called once with arguments of its types.
 
+use berth_cel::cost::estimate;
 use berth_cel::declarations::{Function, Overload, functions};
 use berth_cel::env::{DeclType, Env};
 use berth_cel::types::{Type, opaque};
@@ -73,7 +74,12 @@ fn run(source: &str) -> Result<(), String> {
     let program = Program::new(&checked).map_err(|error| error.to_string())?;
     let mut activation = Activation::new();
     activation.bind("authorizer", Value::Opaque(Opaque::Check(Check::authorizer(&Nobody).into())));
-    match program.eval(&activation, &mut Budget::default()) {
+    let (result, cost) = program.eval_with_cost(&activation, &mut Budget::default());
+    let estimated = estimate(&checked, &env);
+    if result.is_ok() && cost > estimated.max {
+        return Err(format!("costs {cost}, estimated {estimated:?}"));
+    }
+    match result {
         Ok(value) if checked.output == Type::Dyn || same_kind(&checked.output, &value.type_of()) => Ok(()),
         Ok(value) => Err(format!("declared as {}, is {}", checked.output, value.type_of())),
         // Some samples make no sense to their function; they only must be known to it.
@@ -87,7 +93,7 @@ fn same_kind(declared: &Type, found: &Type) -> bool {
 }
 
 #[test]
-fn every_declared_overload_is_implemented_and_returns_what_it_declares() {
+fn every_declared_overload_runs_returns_what_it_declares_and_costs_no_more_than_estimated() {
     let mut failures = Vec::new();
     let mut count = 0;
     for function in functions().filter(|function| !INTERNAL.contains(&function.name)) {

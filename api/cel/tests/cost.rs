@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use berth_cel::compile;
 use berth_cel::cost::{Range, estimate};
 use berth_cel::env::{DeclType, Env};
+use berth_cel::schema::declare;
+use berth_cel::value::Shape;
+use berth_cel::{Activation, Budget, Program, compile};
+use serde_json::json;
 
 fn text(max_length: u64) -> DeclType {
     DeclType::String { max_length }
@@ -139,4 +142,60 @@ fn nesting_ends_at_the_largest_number() {
         source = format!("self.all(x{depth}, {source})");
     }
     assert_eq!(cost(&source, &[("self", DeclType::list(DeclType::Int))]).max, u64::MAX);
+}
+
+#[test]
+fn no_run_costs_more_than_the_estimate() {
+    let schema = json!({
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "maxLength": 20},
+            "replicas": {"type": "integer"},
+            "labels": {"type": "object", "maxProperties": 10, "additionalProperties": {"type": "string", "maxLength": 10}},
+            "parts": {"type": "array", "maxItems": 10, "items": {
+                "type": "object",
+                "properties": {"n": {"type": "integer"}, "image": {"type": "string", "maxLength": 30}},
+            }},
+        },
+    });
+    let data = json!({
+        "name": "web-frontend",
+        "replicas": 3,
+        "labels": {"app": "web", "tier": "front"},
+        "parts": [{"n": 1, "image": "nginx"}, {"n": 2, "image": "redis:7"}, {"n": 2}],
+    });
+    let env = Env::new().with("self", declare(&schema, "selfType", false).expect("visible"));
+    let shape = Shape::from_schema(&schema, false);
+    let rules = [
+        "self.replicas > 0 && self.replicas <= 10",
+        "self.name.matches('^[a-z-]+$')",
+        "self.name.startsWith('web') || self.name.endsWith('x')",
+        "has(self.labels.app) ? self.labels.app == 'web' : true",
+        "self.parts.all(p, !has(p.image) || p.image.contains(':') || p.n == 1)",
+        "self.parts.exists(p, p.n == 2)",
+        "self.parts.exists_one(p, p.n == 1)",
+        "self.parts.filter(p, has(p.image)).map(p, p.image + '!').all(s, s.size() > 1)",
+        "self.parts.map(p, p.n).sum() == 5",
+        "self.parts.map(p, p.n).sort() == [1, 2, 2]",
+        "self.labels.all(k, v, k != v)",
+        "self.labels.transformMap(k, v, v.upperAscii()).size() == 2",
+        "self.parts.all(p, self.parts.exists(q, p.n == q.n))",
+        "cel.bind(n, self.replicas, n * n == 9)",
+        "self.?name.orValue('') != ''",
+        "[1, 2, 3].map(x, {'a': x}).all(m, m.a > 0)",
+        "quantity('1Gi').add(quantity('1')).compareTo(quantity('1Gi')) == 1",
+        "sets.contains(self.parts.map(p, p.n), [1])",
+        "self.name.split('-').join('.').replace('.', '') == 'webfrontend'",
+    ];
+    for rule in rules {
+        let checked = compile(rule, &env).unwrap_or_else(|issues| panic!("{rule}\n{issues}"));
+        let range = estimate(&checked, &env);
+        let program = Program::new(&checked).expect("links");
+        let mut activation = Activation::new();
+        activation.bind_shaped("self", &data, &shape);
+        let (result, cost) = program.eval_with_cost(&activation, &mut Budget::default());
+        assert!(result.is_ok(), "{rule}: {result:?}");
+        // Constant parts are made when a program is linked, so a run may cost less than the least.
+        assert!(cost <= range.max, "{rule}: {cost} is above {range:?}");
+    }
 }
