@@ -7,6 +7,7 @@ mod read;
 mod table;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod wire;
 
 use serde_json::Value;
@@ -16,6 +17,7 @@ use self::wire::{Reader, Wire};
 use crate::status::ApiError;
 
 pub(crate) use self::table::{Message, Type, message_of};
+pub(crate) use self::typed::check_json;
 
 /// What every envelope begins with.
 const MAGIC: &[u8] = b"k8s\0";

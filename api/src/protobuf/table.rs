@@ -86,6 +86,11 @@ impl Message {
         self.fields.iter().find(|field| field.number == number)
     }
 
+    /// The name without its package.
+    pub(crate) fn short_name(&self) -> &'static str {
+        self.name.split_once('.').map_or(self.name, |(_, name)| name)
+    }
+
     pub(crate) fn is_atomic(&self) -> bool {
         self.atomic
     }

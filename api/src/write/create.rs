@@ -107,6 +107,7 @@ fn prepare(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Re
     meta::of(object).remove("managedFields");
     problems.extend(resource.structural().prune(object).iter().map(ToString::to_string));
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+    w.check_types(object)?;
     meta::prepare_create(object, &resource, w.now);
     (resource.strategy.prepare_create)(object);
     (resource.strategy.stamp)(object, w.user);

@@ -217,6 +217,17 @@ impl Write<'_> {
         ))
     }
 
+    /// 400 of a body of a standard kind that does not fit the kind's types.
+    pub(crate) fn check_types(&self, object: &Value) -> Result<(), ApiError> {
+        if !self.resource.built_in {
+            return Ok(());
+        }
+        let (kind, version) = (&self.resource.kind, &self.resource.version);
+        crate::protobuf::check_json(&self.resource.group, kind, object).map_err(|why| {
+            ApiError::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {why}"))
+        })
+    }
+
     /// 422 with every problem.
     pub(crate) fn invalid(&self, name: &str, errors: Vec<FieldError>) -> ApiError {
         ApiError::invalid(&self.resource.group, &self.resource.kind, name, causes(errors))

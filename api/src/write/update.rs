@@ -68,6 +68,7 @@ pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Resu
         meta::of(&mut sent).insert("managedFields".into(), managed);
     }
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+    w.check_types(&sent)?;
     w.change(current, |w, current| {
         check_revision(w, &sent, current)?;
         let given_uid = meta::text(&sent, "uid");

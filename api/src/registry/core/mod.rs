@@ -132,7 +132,7 @@ mod tests {
             assert!(berth_schema::patch::BuiltinLists::of(kind.group, kind.kind).is_some(), "{name} takes no patch");
             assert!(seen.insert(name));
         }
-        assert_eq!(seen.len(), 23);
+        assert_eq!(seen.len(), 24);
     }
 
     #[test]

@@ -65,17 +65,7 @@ pub(super) fn validate_secret(new: &Value, old: Option<&Value>, errors: &mut Vec
     if bytes > DATA_BYTES_MAX {
         errors.push(FieldError::too_long("data", DATA_BYTES_MAX as u64));
     }
-    let required: &[&str] = match new["type"].as_str().unwrap_or_default() {
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        _ => &[],
-    };
-    for key in required {
-        if new["data"].get(key).is_none() {
-            errors.push(FieldError::required(format!("data[{key}]"), ""));
-        }
-    }
+    check_type(new, errors);
     let Some(old) = old else { return };
     if old["type"] != new["type"] {
         // Only a text is shown: anything else is data that strayed here.
@@ -84,6 +74,47 @@ pub(super) fn validate_secret(new: &Value, old: Option<&Value>, errors: &mut Vec
     }
     check_frozen(new, old, &["data"], errors);
 }
+
+/// What the types that Kubernetes knows must hold.
+fn check_type(secret: &Value, errors: &mut Vec<FieldError>) {
+    let given = |key: &str| secret["data"].get(key).and_then(Value::as_str);
+    let mut require = |key: &str| errors.push(FieldError::required(format!("data[{key}]"), ""));
+    match secret["type"].as_str().unwrap_or_default() {
+        "kubernetes.io/tls" => {
+            ["tls.crt", "tls.key"].into_iter().filter(|key| given(key).is_none()).for_each(require);
+        }
+        "kubernetes.io/ssh-auth" if given("ssh-privatekey").unwrap_or_default().is_empty() => require("ssh-privatekey"),
+        "kubernetes.io/basic-auth" if given("username").is_none() && given("password").is_none() => {
+            ["username", "password"].into_iter().for_each(require);
+        }
+        kind @ ("kubernetes.io/dockercfg" | "kubernetes.io/dockerconfigjson") => {
+            let key = if kind == "kubernetes.io/dockercfg" { ".dockercfg" } else { ".dockerconfigjson" };
+            match given(key) {
+                None => require(key),
+                Some(text) => {
+                    let is_json = STANDARD
+                        .decode(text)
+                        .is_ok_and(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).is_ok());
+                    if !is_json {
+                        let shown = json!("<secret contents redacted>");
+                        errors.push(FieldError::invalid(format!("data[{key}]"), &shown, "must be a JSON object"));
+                    }
+                }
+            }
+        }
+        "kubernetes.io/service-account-token" => {
+            let account = &secret["metadata"]["annotations"][SERVICE_ACCOUNT_NAME];
+            if account.as_str().unwrap_or_default().is_empty() {
+                let field = format!("metadata.annotations[{SERVICE_ACCOUNT_NAME}]");
+                errors.push(FieldError::required(field, ""));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Names the account that a Secret with a token belongs to.
+const SERVICE_ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 
 pub(super) fn validate_config_map(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let mut bytes = 0;

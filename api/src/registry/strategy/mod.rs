@@ -119,6 +119,7 @@ static NAMESPACE: Strategy = Strategy {
     subresources: &[("finalize", &["update"])],
     prepare_create: namespace::prepare_create,
     prepare_update: namespace::prepare_update,
+    validate: namespace::validate,
     forbids_delete: namespace::forbids_delete,
     is_held: namespace::is_held,
     mark_deleted: namespace::mark_deleted,

@@ -1,9 +1,16 @@
 //! Namespaces: born active, kept by the finalizer `kubernetes` until their content is gone.
 
+use berth_schema::FieldError;
 use serde_json::{Value, json};
+
+use super::checks::{items, text};
+use crate::write::meta::bad_qualified_name;
 
 /// The label that carries a namespace's own name, so that selectors can pick one.
 const LABEL_NAME: &str = "kubernetes.io/metadata.name";
+
+/// Keeps a namespace until its content is gone.
+const FINALIZER: &str = "kubernetes";
 
 /// Namespaces without which the system does not work.
 const PROTECTED: &[&str] =
@@ -11,10 +18,35 @@ const PROTECTED: &[&str] =
 
 pub(super) fn prepare_create(object: &mut Value) {
     let Some(root) = object.as_object_mut() else { return };
-    root.insert("spec".into(), json!({"finalizers": ["kubernetes"]}));
+    // Finalizers of others stay: each is taken away by whoever asked for it.
+    let spec = root.entry("spec").or_insert_with(|| json!({}));
+    if !spec.is_object() {
+        *spec = json!({});
+    }
+    match spec["finalizers"].as_array_mut() {
+        Some(finalizers) if finalizers.iter().any(|name| name == FINALIZER) => {}
+        Some(finalizers) => finalizers.push(FINALIZER.into()),
+        None => spec["finalizers"] = json!([FINALIZER]),
+    }
     root.insert("status".into(), json!({"phase": "Active"}));
     label(object);
 }
+
+pub(super) fn validate(new: &Value, _old: Option<&Value>, errors: &mut Vec<FieldError>) {
+    for (index, name) in items(&new["spec"]["finalizers"]) {
+        let field = format!("spec.finalizers[{index}]");
+        let name = text(name);
+        if let Some(why) = bad_qualified_name(name) {
+            errors.push(FieldError::invalid(field, &name.into(), &why));
+        } else if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
+            let message = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(field, &name.into(), message));
+        }
+    }
+}
+
+/// Finalizers without a domain.
+const STANDARD_FINALIZERS: &[&str] = &[FINALIZER, "orphan", "foregroundDeletion"];
 
 pub(super) fn prepare_update(new: &mut Value, old: &Value) {
     // Only the finalize subresource changes spec.finalizers.
