@@ -9,11 +9,13 @@ mod extension;
 mod library;
 pub mod limits;
 mod range;
+mod rules;
 mod standard;
 
 use std::sync::Arc;
 
 pub use range::Range;
+pub use rules::{Cardinality, excess};
 
 use crate::Checked;
 use crate::env::{DeclType, Env};
