@@ -135,8 +135,15 @@ def typed_kinds(core):
     assert core.patch_namespaced_event("told.1", NAMESPACE, {"count": 2}).count == 2
     found = core.list_namespaced_event(NAMESPACE, field_selector="involvedObject.name=words,reason=Told").items
     assert [one.metadata.name for one in found] == ["told.1"]
-    mirrored = client.EventsV1Api().read_namespaced_event("told.1", NAMESPACE)
-    assert mirrored.note == event.message and mirrored.deprecated_count == 2
+    assert event.message == "once upon a time"
+    # An event of the newer group is the same event in the older.
+    client.EventsV1Api().create_namespaced_event(NAMESPACE, client.EventsV1Event(
+        metadata=client.V1ObjectMeta(name="told.2"), reason="Told", action="Tell", type="Normal", note="a second time",
+        event_time=datetime.datetime.now(datetime.timezone.utc), reporting_controller="story", reporting_instance="one",
+        regarding=client.V1ObjectReference(kind="ConfigMap", name="words", namespace=NAMESPACE, api_version="v1")))
+    mirrored = core.read_namespaced_event("told.2", NAMESPACE)
+    assert mirrored.message == "a second time" and mirrored.involved_object.name == "words", mirrored
+    assert mirrored.reporting_component == "story" and mirrored.event_time.microsecond is not None
     assert client.VersionApi().get_code().git_version.startswith("v1.")
     assert any(group.name == "berth.dev" for group in client.ApisApi().get_api_versions().groups)
 

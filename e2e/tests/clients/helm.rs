@@ -34,7 +34,7 @@ fn life_of_a_chart(major: u8) {
     k.ok("get configmap shop-installed -n mall");
     k.fails("get configmap shop-passing -n mall").complains("(NotFound)");
     k.until("auth can-i list gadgets -n mall --as=system:serviceaccount:mall:shop", |run| run.code == 0);
-    helm.fails(&format!("install shop {chart} -n mall")).complains("cannot re-use a name that is still in use");
+    helm.fails(&format!("install shop {chart} -n mall")).complains("a name that is still in use");
     helm.ok("list -n mall").says("shop-1.2.3").says("deployed");
     helm.ok("list -A -o json").says("\"name\":\"shop\"");
     helm.ok("status shop -n mall").says("STATUS: deployed");
@@ -73,7 +73,7 @@ fn life_of_a_chart(major: u8) {
     assert_eq!(secrets["items"][0]["type"], "helm.sh/release.v1");
 
     helm.ok("test shop -n mall").says("TEST SUITE:     shop-check").says("Phase:          Succeeded");
-    k.until("get job shop-check -n mall -o jsonpath={.metadata.name}", |run| run.out == "shop-check");
+    k.until("get gadget shop-check -n mall -o jsonpath={.metadata.name}", |run| run.out == "shop-check");
 
     // A stranger's object is not taken over.
     k.ok("create configmap other-settings -n mall");
@@ -82,7 +82,8 @@ fn life_of_a_chart(major: u8) {
     );
 
     helm.ok("uninstall shop -n mall --wait --timeout 60s").says("release \"shop\" uninstalled");
-    k.ok("get services.berth.dev,gadgets,roles.rbac.authorization.k8s.io -n mall").complains("No resources found");
+    assert_eq!(k.text("get gadgets -n mall -o name"), "gadget.shop.example.com/shop-check", "hooks stay, as Helm says");
+    k.ok("get services.berth.dev,roles.rbac.authorization.k8s.io -n mall").complains("No resources found");
     k.ok("get configmap shop-removed -n mall");
     k.ok("get secrets -n mall -l owner=helm").complains("No resources found");
     k.ok("get crd gadgets.shop.example.com -o name").says("gadgets.shop.example.com");

@@ -7,13 +7,13 @@ use crate::typed::Typed;
 const READER: &str = r"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: Role
-metadata: {name: reader}
+metadata: {name: reader, namespace: default}
 rules:
 - {apiGroups: [demo.example.com], resources: [widgets], verbs: [get, list, watch]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: readers}
+metadata: {name: readers, namespace: default}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
 subjects:
 - {kind: ServiceAccount, name: bot, namespace: default}
@@ -140,7 +140,7 @@ fn a_token_of_an_account_is_that_account_until_it_is_gone() {
     });
     k.fails(&format!("get configmaps {config}"))
         .complains("User \"system:serviceaccount:default:bot\" cannot list resource \"configmaps\"");
-    k.fails("create token nobody").complains("Error from server (NotFound): serviceaccounts \"nobody\" not found");
+    k.fails("create token nobody").complains("error: failed to create token: serviceaccounts \"nobody\" not found");
     k.fails("create token bot --duration=1m")
         .complains("spec.expirationSeconds: Invalid value: 60: may not specify a duration less than 10 minutes");
 

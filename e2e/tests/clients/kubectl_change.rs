@@ -103,7 +103,7 @@ fn create_makes_the_kinds_it_has_words_for() {
     });
     k.ok("create configmap third -n team");
     k.fails("create configmap fourth -n team")
-        .complains("Error from server (Forbidden): configmaps \"fourth\" is forbidden: exceeded quota: small, requested: count/configmaps=1, used: count/configmaps=3, limited: count/configmaps=3");
+        .complains("error: failed to create configmap: configmaps \"fourth\" is forbidden: exceeded quota: small, requested: count/configmaps=1, used: count/configmaps=3, limited: count/configmaps=3");
     k.ok("create configmap words --from-literal=a=c --dry-run=client -o yaml").says("a: c");
     k.ok("create configmap dry --from-literal=a=c --dry-run=server -o name").says("configmap/dry");
     k.fails("get configmap dry").complains("(NotFound)");
