@@ -1,10 +1,9 @@
 //! From claims to a user: which claim is the name, which are the groups, and what must be so.
 
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
 
-use serde_json::Value;
-
-use super::config::Jwt;
+use super::config::{Jwt, PrefixedClaimOrExpression};
+use super::expression::{Expression, Over, Returns};
 use crate::Subject;
 
 /// Most groups of one user that are taken.
@@ -13,38 +12,98 @@ const GROUPS_MAX: usize = 10_000;
 /// The rules of one provider, ready to use.
 pub(super) struct Rules {
     config: Jwt,
+    username: Option<Expression>,
+    groups: Option<Expression>,
+    uid: Option<Expression>,
+    extra: Vec<(String, Expression)>,
+    /// Expressions over claims that must hold, with what is said otherwise.
+    claims: Vec<(Expression, String)>,
+    /// The same over the user.
+    user: Vec<(Expression, String)>,
 }
 
 impl Rules {
-    /// Takes the rules of a configuration; the error starts with the path of what cannot be used.
+    /// Compiles the rules of a configuration; the error starts with the path of what cannot be used.
     pub(super) fn compile(config: &Jwt) -> Result<Self, String> {
+        let compile = |path: String, text: &str, over: Over, returns: Returns| {
+            let compiled = Expression::compile(text, over, returns);
+            compiled.map_err(|problem| format!("{path}: Invalid value: {text:?}: {problem}"))
+        };
+        let optional = |field: &str, text: &str| {
+            let path = || format!("claimMappings.{field}.expression");
+            (!text.is_empty()).then(|| compile(path(), text, Over::Claims, Returns::Any)).transpose()
+        };
         let mappings = &config.claim_mappings;
-        let fixed = [
-            ("claimMappings.username.expression", &mappings.username.expression),
-            ("claimMappings.groups.expression", &mappings.groups.expression),
-            ("claimMappings.uid.expression", &mappings.uid.expression),
-        ];
-        let mut paths: Vec<String> =
-            fixed.iter().filter(|(_, expression)| !expression.is_empty()).map(|(path, _)| (*path).to_owned()).collect();
-        let rules = config.claim_validation_rules.iter().enumerate().filter(|(_, rule)| !rule.expression.is_empty());
-        paths.extend(rules.map(|(index, _)| format!("claimValidationRules[{index}].expression")));
-        paths.extend((0..mappings.extra.len()).map(|index| format!("claimMappings.extra[{index}].valueExpression")));
-        paths.extend((0..config.user_validation_rules.len()).map(|i| format!("userValidationRules[{i}].expression")));
-        if let Some(path) = paths.first() {
-            return Err(format!("{path}: Forbidden: expressions are not supported yet: map a claim"));
+        let mut rules = Self {
+            config: config.clone(),
+            username: optional("username", &mappings.username.expression)?,
+            groups: optional("groups", &mappings.groups.expression)?,
+            uid: optional("uid", &mappings.uid.expression)?,
+            extra: Vec::new(),
+            claims: Vec::new(),
+            user: Vec::new(),
+        };
+        for (index, extra) in mappings.extra.iter().enumerate() {
+            let path = format!("claimMappings.extra[{index}].valueExpression");
+            let compiled = compile(path, &extra.value_expression, Over::Claims, Returns::Any)?;
+            rules.extra.push((extra.key.clone(), compiled));
         }
-        Ok(Self { config: config.clone() })
+        for (index, rule) in config.claim_validation_rules.iter().enumerate().filter(|(_, r)| !r.expression.is_empty())
+        {
+            let path = format!("claimValidationRules[{index}].expression");
+            let compiled = compile(path, &rule.expression, Over::Claims, Returns::Bool)?;
+            rules.claims.push((compiled, rule.message.clone()));
+        }
+        for (index, rule) in config.user_validation_rules.iter().enumerate() {
+            let path = format!("userValidationRules[{index}].expression");
+            let compiled = compile(path, &rule.expression, Over::User, Returns::Bool)?;
+            rules.user.push((compiled, rule.message.clone()));
+        }
+        rules.check_email()?;
+        Ok(rules)
+    }
+
+    /// An address that nobody verified is anybody's: who maps it must look at `email_verified`, too.
+    fn check_email(&self) -> Result<(), String> {
+        let Some(username) = self.username.as_ref().filter(|username| username.uses_claim("email")) else {
+            return Ok(());
+        };
+        let extras = self.extra.iter().map(|(_, expression)| expression);
+        let rules = self.claims.iter().map(|(expression, _)| expression);
+        if std::iter::once(username).chain(extras).chain(rules).any(|e| e.uses_claim("email_verified")) {
+            return Ok(());
+        }
+        Err(format!(
+            "claimMappings.username.expression: Invalid value: {:?}: claims.email_verified must be used in \
+             claimMappings.username.expression or claimMappings.extra[*].valueExpression or \
+             claimValidationRules[*].expression when claims.email is used in claimMappings.username.expression",
+            username.text
+        ))
     }
 
     /// The user of verified claims, or upstream's words for why there is none.
     pub(super) fn subject(&self, claims: &Value) -> Result<Subject, String> {
-        let subject = Subject {
+        let mut subject = Subject {
             name: self.username(claims)?,
             groups: self.groups(claims)?,
             uid: self.uid(claims)?,
-            extra: BTreeMap::new(),
+            ..Subject::default()
         };
+        for (key, expression) in &self.extra {
+            let values = expression.texts(claims).map_err(|problem| {
+                format!("error evaluating extra claim expression: {}: {problem}", expression.text)
+            })?;
+            if !values.is_empty() {
+                subject.extra.insert(key.clone(), values);
+            }
+        }
         self.require(claims)?;
+        holds(&self.claims, claims).map_err(|why| format!("error evaluating claim validation expression: {why}"))?;
+        if !self.user.is_empty() {
+            let user =
+                json!({"username": subject.name, "uid": subject.uid, "groups": subject.groups, "extra": subject.extra});
+            holds(&self.user, &user).map_err(|why| format!("error evaluating user info validation rule: {why}"))?;
+        }
         if subject.name.is_empty() {
             return Err("the user name is empty".to_owned());
         }
@@ -52,6 +111,10 @@ impl Rules {
     }
 
     fn username(&self, claims: &Value) -> Result<String, String> {
+        if let Some(expression) = &self.username {
+            let name = expression.text(claims, "username");
+            return name.map_err(|problem| format!("error evaluating username claim expression: {problem}"));
+        }
         let mapping = &self.config.claim_mappings.username;
         let name = text(claims, &mapping.claim)
             .map_err(|reason| format!("parse username claims {:?}: {reason}", mapping.claim))?;
@@ -66,24 +129,23 @@ impl Rules {
     }
 
     fn groups(&self, claims: &Value) -> Result<Vec<String>, String> {
-        let mapping = &self.config.claim_mappings.groups;
-        let Some(found) = claims.get(&mapping.claim).filter(|_| !mapping.claim.is_empty()) else {
-            return Ok(Vec::new());
+        let groups = match &self.groups {
+            Some(expression) => expression
+                .texts(claims)
+                .map_err(|problem| format!("error evaluating group claim expression: {problem}"))?,
+            None => claimed_groups(claims, &self.config.claim_mappings.groups)?,
         };
-        let bad = || format!("parse groups claim {:?}: it is neither a string nor a list of strings", mapping.claim);
-        let names = match found {
-            Value::String(one) => vec![one.as_str()],
-            Value::Array(many) if many.len() <= GROUPS_MAX => {
-                many.iter().map(Value::as_str).collect::<Option<Vec<_>>>().ok_or_else(bad)?
-            }
-            Value::Null => Vec::new(),
-            _ => return Err(bad()),
-        };
-        let prefix = mapping.prefix.as_deref().unwrap_or_default();
-        Ok(names.into_iter().map(|name| format!("{prefix}{name}")).collect())
+        if groups.len() > GROUPS_MAX {
+            return Err(format!("the user is in more than {GROUPS_MAX} groups"));
+        }
+        Ok(groups)
     }
 
     fn uid(&self, claims: &Value) -> Result<String, String> {
+        if let Some(expression) = &self.uid {
+            let uid = expression.text(claims, "uid");
+            return uid.map_err(|problem| format!("error evaluating uid claim expression: {problem}"));
+        }
         let claim = &self.config.claim_mappings.uid.claim;
         if claim.is_empty() {
             return Ok(String::new());
@@ -105,6 +167,34 @@ impl Rules {
         }
         Ok(())
     }
+}
+
+/// The groups of a claim: one text, or a list of them.
+fn claimed_groups(claims: &Value, mapping: &PrefixedClaimOrExpression) -> Result<Vec<String>, String> {
+    let Some(found) = claims.get(&mapping.claim).filter(|_| !mapping.claim.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let bad = || format!("parse groups claim {:?}: it is neither a string nor a list of strings", mapping.claim);
+    let names = match found {
+        Value::String(one) => vec![one.as_str()],
+        Value::Array(many) => many.iter().map(Value::as_str).collect::<Option<Vec<_>>>().ok_or_else(bad)?,
+        Value::Null => Vec::new(),
+        _ => return Err(bad()),
+    };
+    let prefix = mapping.prefix.as_deref().unwrap_or_default();
+    Ok(names.into_iter().map(|name| format!("{prefix}{name}")).collect())
+}
+
+/// Whether all rules hold.
+fn holds(rules: &[(Expression, String)], data: &Value) -> Result<(), String> {
+    for (expression, message) in rules {
+        match expression.eval(data)? {
+            Value::Bool(true) => {}
+            Value::Bool(false) => return Err(format!("validation expression '{}' failed: {message}", expression.text)),
+            _ => return Err("validation expression must return a boolean".to_owned()),
+        }
+    }
+    Ok(())
 }
 
 fn text<'a>(claims: &'a Value, claim: &str) -> Result<&'a str, &'static str> {

@@ -4,6 +4,7 @@
 
 mod claims;
 mod config;
+mod expression;
 mod fetch;
 mod keys;
 mod simple;

@@ -240,3 +240,62 @@ fn a_configuration_says_all_that_is_wrong_with_it() {
     assert_eq!(problems(&file("https://one").replace("audiences: [a]", "audiences: [a, b]")).len(), 1);
     assert!(problems(&format!("{}  color: red\n", file("https://one")))[0].contains("color"));
 }
+
+/// The subject of claims by the rules of one provider's configuration, from `claimMappings` on.
+fn mapped(rules: &str, claims: &Value) -> Result<Subject, String> {
+    let text = format!("issuer: {{url: https://one, audiences: [a]}}\n{rules}");
+    let jwt: Jwt = serde_saphyr::from_str(&text).unwrap();
+    claims::Rules::compile(&jwt)?.subject(claims)
+}
+
+#[test]
+fn expressions_make_a_user_of_claims() {
+    let rules = "claimMappings:\n  username: {expression: \"'oidc:' + claims.sub\"}\n  \
+                 groups: {expression: \"claims.roles.map(r, 'role:' + r)\"}\n  uid: {expression: claims.oid}\n  \
+                 extra:\n  - {key: example.com/tenant, valueExpression: claims.tenant}\n  \
+                 - {key: example.com/none, valueExpression: \"''\"}\n\
+                 claimValidationRules:\n- {expression: \"claims.hd == 'example.com'\", message: wrong domain}\n\
+                 userValidationRules:\n- {expression: \"!user.username.startsWith('system:')\", message: reserved}\n";
+    let claims = json!({"sub": "jane", "roles": ["a", "b"], "oid": "7", "tenant": ["t"], "hd": "example.com"});
+    let subject = mapped(rules, &claims).unwrap();
+    assert_eq!((subject.name.as_str(), subject.uid.as_str()), ("oidc:jane", "7"));
+    assert_eq!(subject.groups, ["role:a", "role:b"]);
+    assert_eq!(subject.extra, [("example.com/tenant".to_owned(), vec!["t".to_owned()])].into());
+    let with = |claim: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[claim] = value;
+        mapped(rules, &claims).unwrap_err()
+    };
+    assert_eq!(
+        with("hd", json!("other.com")),
+        "error evaluating claim validation expression: validation expression 'claims.hd == 'example.com'' failed: wrong domain"
+    );
+    assert!(with("roles", json!([1])).starts_with("error evaluating group claim expression"));
+    assert!(with("oid", json!(7)).contains("uid claim expression must return a string"));
+    let reserved = rules.replace("'oidc:' + claims.sub", "'system:' + claims.sub");
+    assert!(mapped(&reserved, &claims).unwrap_err().ends_with("failed: reserved"));
+    assert!(!mapped(rules, &json!({"sub": "secret"})).unwrap_err().contains("secret"));
+}
+
+#[test]
+fn expressions_are_checked_when_they_are_read() {
+    let said = |rules: &str| mapped(rules, &json!({})).unwrap_err();
+    assert!(
+        said("claimMappings:\n  username: {expression: claims.}\n")
+            .starts_with("claimMappings.username.expression: Invalid value")
+    );
+    let text = said(
+        "claimMappings:\n  username: {expression: claims.sub}\nuserValidationRules:\n- {expression: user.username}\n",
+    );
+    assert_eq!(
+        text,
+        "userValidationRules[0].expression: Invalid value: \"user.username\": must evaluate to bool but got string"
+    );
+    assert!(
+        said("claimMappings:\n  username: {expression: claims.email}\n").contains("claims.email_verified must be used")
+    );
+    let verified = "claimMappings:\n  username: {expression: claims.email}\nclaimValidationRules:\n\
+                    - {expression: claims.?email_verified.orValue(true) == true}\n";
+    assert_eq!(mapped(verified, &json!({"email": "a@example.com"})).unwrap().name, "a@example.com");
+    assert!(mapped(verified, &json!({"email": "a@example.com", "email_verified": false})).is_err());
+}
