@@ -131,7 +131,8 @@ fn what_an_expression_makes_is_bounded() {
 #[test]
 fn a_deadline_and_an_interrupt_end_an_evaluation() {
     let data = numbers(1_000);
-    let (kind, message) = error_kind("self.all(x, x >= 0)", &data, &mut Budget::default().with_deadline(Instant::now()));
+    let (kind, message) =
+        error_kind("self.all(x, x >= 0)", &data, &mut Budget::default().with_deadline(Instant::now()));
     assert_eq!((kind, &*message), (ErrorKind::Interrupted, "operation interrupted"));
     let stop = AtomicBool::new(true);
     let (kind, _) = error_kind("self.all(x, x >= 0)", &data, &mut Budget::default().with_interrupt(&stop));

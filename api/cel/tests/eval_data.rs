@@ -43,23 +43,27 @@ fn declared_data_converts_as_it_is_read() {
         "a-b": "dash", "namespace": "ns", "x__y": 7, "map": {"a-b": 1, "c__dash__d": 2}, "empty": null,
         "hidden": 1, "open": {"x": [1]},
     });
-    check_rules(&schema, &data, &[
-        ("type(self.whole) == double && self.whole == 1.0", "true"),
-        ("self.at.getFullYear() + self.day.getDate()", "2026"),
-        ("self.day - self.at == duration('24h')", "true"),
-        ("self.span == duration('90s')", "true"),
-        ("self.raw == b'hi'", "true"),
-        ("self.port == 'http'", "true"),
-        ("self.a__dash__b + self.__namespace__", "\"dashns\""),
-        ("self.x__underscores__y", "7"),
-        ("self.map['a-b'] + self.map['c__dash__d']", "3"),
-        ("has(self.empty)", "false"),
-        ("has(self.hidden)", "false"),
-        ("self.hidden", "error: no such key: hidden"),
-        ("self.open == self.open", "true"),
-        ("self.open.x", "error: no such key: x"),
-        ("self.map.all(k, k.size() > 2)", "true"),
-    ]);
+    check_rules(
+        &schema,
+        &data,
+        &[
+            ("type(self.whole) == double && self.whole == 1.0", "true"),
+            ("self.at.getFullYear() + self.day.getDate()", "2026"),
+            ("self.day - self.at == duration('24h')", "true"),
+            ("self.span == duration('90s')", "true"),
+            ("self.raw == b'hi'", "true"),
+            ("self.port == 'http'", "true"),
+            ("self.a__dash__b + self.__namespace__", "\"dashns\""),
+            ("self.x__underscores__y", "7"),
+            ("self.map['a-b'] + self.map['c__dash__d']", "3"),
+            ("has(self.empty)", "false"),
+            ("has(self.hidden)", "false"),
+            ("self.hidden", "error: no such key: hidden"),
+            ("self.open == self.open", "true"),
+            ("self.open.x", "error: no such key: x"),
+            ("self.map.all(k, k.size() > 2)", "true"),
+        ],
+    );
 }
 
 #[test]
@@ -67,12 +71,16 @@ fn data_that_does_not_fit_its_schema_is_an_error() {
     let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}, "s": {"type": "string"}, "list":
         {"type": "array", "items": {"type": "string"}}}});
     let data = json!({"n": "x", "s": 1, "list": [null]});
-    check_rules(&schema, &data, &[
-        ("self.n", "error: invalid data, expected int, got string"),
-        ("self.s", "error: invalid data, expected string, got int64"),
-        ("self.list[0]", "error: invalid data, got null for schema with nullable=false"),
-        ("self.list.all(x, x == 'a')", "error: invalid data, got null for schema with nullable=false"),
-    ]);
+    check_rules(
+        &schema,
+        &data,
+        &[
+            ("self.n", "error: invalid data, expected int, got string"),
+            ("self.s", "error: invalid data, expected string, got int64"),
+            ("self.list[0]", "error: invalid data, got null for schema with nullable=false"),
+            ("self.list.all(x, x == 'a')", "error: invalid data, got null for schema with nullable=false"),
+        ],
+    );
 }
 
 #[test]
@@ -94,19 +102,23 @@ fn list_types_decide_equality_and_addition() {
         "map": [{"name": "a", "a-b": "x", "v": 1}, {"name": "b", "a-b": "x", "v": 2}],
         "map2": [{"name": "b", "a-b": "x", "v": 2}, {"name": "a", "a-b": "x", "v": 1}],
     });
-    check_rules(&schema, &data, &[
-        ("self.set == self.set2", "true"),
-        ("self.set == [3, 2, 1] && self.set != [1, 2]", "true"),
-        ("self.set + [3, 4, 5]", "[1,2,3,4,5]"),
-        ("self.set + [3, 4] == [4, 3, 2, 1]", "true"),
-        ("(self.set + [4]) + [4]", "[1,2,3,4]"),
-        ("self.plain + [2]", "[1,2,2]"),
-        ("self.plain == [2, 1]", "false"),
-        ("self.map == self.map2", "true"),
-        ("(self.map + self.map2).size()", "2"),
-        ("(self.map + [{'name': 'b', 'a__dash__b': 'x', 'v': dyn(9)}])[1].v", "9"),
-        ("(self.map + [{'name': 'b', 'a__dash__b': 'other'}]).size()", "3"),
-    ]);
+    check_rules(
+        &schema,
+        &data,
+        &[
+            ("self.set == self.set2", "true"),
+            ("self.set == [3, 2, 1] && self.set != [1, 2]", "true"),
+            ("self.set + [3, 4, 5]", "[1,2,3,4,5]"),
+            ("self.set + [3, 4] == [4, 3, 2, 1]", "true"),
+            ("(self.set + [4]) + [4]", "[1,2,3,4]"),
+            ("self.plain + [2]", "[1,2,2]"),
+            ("self.plain == [2, 1]", "false"),
+            ("self.map == self.map2", "true"),
+            ("(self.map + self.map2).size()", "2"),
+            ("(self.map + [{'name': 'b', 'a__dash__b': 'x', 'v': dyn(9)}])[1].v", "9"),
+            ("(self.map + [{'name': 'b', 'a__dash__b': 'other'}]).size()", "3"),
+        ],
+    );
 }
 
 fn mutation_env() -> Env {
@@ -129,8 +141,10 @@ fn objects_are_constructed_and_become_json() {
         ("Object{spec: Object.spec{list: [Object.spec.list{name: 'a'}]}}", r#"{"spec":{"list":[{"name":"a"}]}}"#),
         ("Object{metadata: object.metadata}", r#"{"metadata":{"labels":{"a":"b"}}}"#),
         ("Object{?spec: optional.none()}", "{}"),
-        ("[JSONPatch{op: 'add', path: '/a/' + jsonpatch.escapeKey('b/c'), value: {'x': 1}}]",
-         r#"[{"op":"add","path":"/a/b~1c","value":{"x":1}}]"#),
+        (
+            "[JSONPatch{op: 'add', path: '/a/' + jsonpatch.escapeKey('b/c'), value: {'x': 1}}]",
+            r#"[{"op":"add","path":"/a/b~1c","value":{"x":1}}]"#,
+        ),
         ("JSONPatch{op: 'test', path: '/a'}.from == '' && !has(JSONPatch{op: 'x'}.path)", "true"),
         ("has(Object{spec: 1}.spec)", "true"),
         ("Object{spec: 1} == Object{spec: 1}", "true"),
@@ -230,15 +244,20 @@ fn the_authorizer_is_asked_what_the_expression_says() {
         .with("authorizer", DeclType::Opaque(opaque::AUTHORIZER))
         .with("authorizer.requestResource", DeclType::Opaque(opaque::RESOURCE_CHECK));
     let rows = [
-        ("authorizer.group('apps').resource('deployments').subresource('status').namespace('ns').name('x')\
-          .check('get').allowed()", "true"),
+        (
+            "authorizer.group('apps').resource('deployments').subresource('status').namespace('ns').name('x')\
+          .check('get').allowed()",
+            "true",
+        ),
         ("authorizer.path('/healthz').check('get').reason()", "\"because\""),
         ("authorizer.serviceAccount('ns', 'bot').group('').resource('pods').check('list').allowed()", "false"),
         ("authorizer.requestResource.check('get').allowed()", "true"),
         ("authorizer.group('').resource('pods').labelSelector('a=b').check('get').errored()", "false"),
         ("authorizer.path(' ').check('get').allowed()", "error: path must not be empty"),
-        ("authorizer.serviceAccount('n s', 'bot').path('/').check('get').allowed()",
-         "error: Invalid service account namespace"),
+        (
+            "authorizer.serviceAccount('n s', 'bot').path('/').check('get').allowed()",
+            "error: Invalid service account namespace",
+        ),
     ];
     let allow = Allow("get", Mutex::default());
     for (source, expected) in rows {

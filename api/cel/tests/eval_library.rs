@@ -65,14 +65,17 @@ fn formats_print_values_as_cel_go_does() {
         ("'%s'.format([timestamp('2023-02-03T23:31:20+00:00')])", "\"2023-02-03T23:31:20Z\""),
         ("'%s'.format([duration('1h45m47s')])", "\"6347s\""),
         ("'%s'.format([type(1)])", "\"int\""),
-        ("'%d'.format([dyn('a')])",
-         "error: error during formatting: decimal clause can only be used on integers, was given string"),
+        (
+            "'%d'.format([dyn('a')])",
+            "error: error during formatting: decimal clause can only be used on integers, was given string",
+        ),
         ("'%s %s'.format(dyn(['a']))", "error: index 1 out of range"),
-        ("('%' + 'z').format(['a'])",
-         "error: could not parse formatting clause: unrecognized formatting clause \"z\""),
-        ("('%.' + '2').format([dyn(1.0)])",
-         "error: could not parse formatting clause: error while parsing precision: \
-          could not find end of precision specifier"),
+        ("('%' + 'z').format(['a'])", "error: could not parse formatting clause: unrecognized formatting clause \"z\""),
+        (
+            "('%.' + '2').format([dyn(1.0)])",
+            "error: could not parse formatting clause: error while parsing precision: \
+          could not find end of precision specifier",
+        ),
     ]);
 }
 
@@ -131,30 +134,42 @@ fn urls_have_parts() {
     check(&[
         ("url('https://example.com:80/').getScheme()", "\"https\""),
         ("url('https://example.com:80/').getHost()", "\"example.com:80\""),
-        ("url('https://example.com:80/').getHostname() + url('https://example.com:80/').getPort()", "\"example.com80\""),
+        (
+            "url('https://example.com:80/').getHostname() + url('https://example.com:80/').getPort()",
+            "\"example.com80\"",
+        ),
         ("url('https://[::1]:80/').getHost() + ' ' + url('https://[::1]:80/').getHostname()", "\"[::1]:80 ::1\""),
         ("url('/path').getHost() + url('/path').getPort() + url('/path').getScheme()", "\"\""),
         ("url('https://example.com/path with spaces/').getEscapedPath()", "\"/path%20with%20spaces/\""),
         ("url('https://example.com').getEscapedPath()", "\"\""),
         ("url('https://example.com/path?k1=a&k2=b&k2=c').getQuery()", "{\"k1\":[\"a\"],\"k2\":[\"b\",\"c\"]}"),
-        ("url('https://example.com/path?key with spaces=value with spaces').getQuery()",
-         "{\"key with spaces\":[\"value with spaces\"]}"),
+        (
+            "url('https://example.com/path?key with spaces=value with spaces').getQuery()",
+            "{\"key with spaces\":[\"value with spaces\"]}",
+        ),
         ("url('https://example.com/path?').getQuery()", "{}"),
         ("url('https://example.com/') == url('https://example.com/')", "true"),
         ("isURL('https://user:pass@example.com:80/path?query=val#fragment') && isURL('/absolute-path')", "true"),
         ("isURL('https://a:b:c/') || isURL('../relative-path') || isURL('')", "false"),
-        ("url('../relative-path')",
-         "error: URL parse error during conversion from string: parse \"../relative-path\": invalid URI for request"),
-        ("url('https://a:b:c/')",
-         "error: URL parse error during conversion from string: parse \"https://a:b:c/\": \
-          invalid port \":b:c\" after host"),
+        (
+            "url('../relative-path')",
+            "error: URL parse error during conversion from string: parse \"../relative-path\": invalid URI for request",
+        ),
+        (
+            "url('https://a:b:c/')",
+            "error: URL parse error during conversion from string: parse \"https://a:b:c/\": \
+          invalid port \":b:c\" after host",
+        ),
     ]);
 }
 
 #[test]
 fn quantities_calculate() {
     check(&[
-        ("isQuantity('1.3Gi') && isQuantity('1.3G') && isQuantity('200K') == false && isQuantity('x') == false", "true"),
+        (
+            "isQuantity('1.3Gi') && isQuantity('1.3G') && isQuantity('200K') == false && isQuantity('x') == false",
+            "true",
+        ),
         ("quantity('200M').isInteger() && quantity('50k').asInteger() == 50000", "true"),
         ("quantity('0.5').isInteger()", "false"),
         ("quantity('9999999999999999999999999999999999999G').isInteger()", "false"),
@@ -168,8 +183,11 @@ fn quantities_calculate() {
         ("sign(quantity('-50k'))", "-1"),
         ("quantity('50.5').asApproximateFloat()", "50.5"),
         ("quantity('1Ki') == quantity('1024') && quantity('1e3') == quantity('1k')", "true"),
-        ("quantity('10Mo')", "error: quantities must match the regular expression \
-          '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"),
+        (
+            "quantity('10Mo')",
+            "error: quantities must match the regular expression \
+          '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
         ("quantity('10MM')", "error: unable to parse quantity's suffix"),
     ]);
 }
@@ -181,19 +199,34 @@ fn addresses_and_networks() {
         ("string(ip('2001:0db8:0::68'))", "\"2001:db8::68\""),
         ("ip.isCanonical('127.0.0.1') && !ip.isCanonical('2001:DB8::68')", "true"),
         ("isIP('1.2.3.4') && !isIP('1.2.3.4.5') && !isIP('::ffff:1.2.3.4') && !isIP('fe80::1%en0')", "true"),
-        ("ip('192.168.0.1.0')", "error: IP Address \"192.168.0.1.0\" parse error during conversion from string: \
-          ParseAddr(\"192.168.0.1.0\"): IPv4 address too long"),
+        (
+            "ip('192.168.0.1.0')",
+            "error: IP Address \"192.168.0.1.0\" parse error during conversion from string: \
+          ParseAddr(\"192.168.0.1.0\"): IPv4 address too long",
+        ),
         ("ip('fe80::1%en0')", "error: IP address \"fe80::1%en0\" with zone value is not allowed"),
         ("ip('::ffff:1.2.3.4')", "error: IPv4-mapped IPv6 address \"::ffff:1.2.3.4\" is not allowed"),
-        ("ip('0.0.0.0').isUnspecified() && ip('127.0.0.1').isLoopback() && ip('169.254.1.1').isLinkLocalUnicast()", "true"),
+        (
+            "ip('0.0.0.0').isUnspecified() && ip('127.0.0.1').isLoopback() && ip('169.254.1.1').isLinkLocalUnicast()",
+            "true",
+        ),
         ("ip('224.0.0.1').isLinkLocalMulticast() && ip('ff02::1').isLinkLocalMulticast()", "true"),
         ("ip('192.168.0.1').isGlobalUnicast() && !ip('255.255.255.255').isGlobalUnicast()", "true"),
         ("ip('127.0.0.1') == ip('127.0.0.1') && ip('127.0.0.1') != ip('10.0.0.1')", "true"),
-        ("cidr('192.168.0.0/24').containsIP('192.168.0.1') && cidr('192.168.0.0/24').containsIP(ip('192.168.0.1'))", "true"),
+        (
+            "cidr('192.168.0.0/24').containsIP('192.168.0.1') && cidr('192.168.0.0/24').containsIP(ip('192.168.0.1'))",
+            "true",
+        ),
         ("cidr('192.168.0.0/24').containsIP(ip('192.168.1.1'))", "false"),
-        ("cidr('192.168.0.0/24').containsCIDR('192.168.0.0/25') && !cidr('192.168.0.0/24').containsCIDR(cidr('192.168.0.0/23'))", "true"),
+        (
+            "cidr('192.168.0.0/24').containsCIDR('192.168.0.0/25') && !cidr('192.168.0.0/24').containsCIDR(cidr('192.168.0.0/23'))",
+            "true",
+        ),
         ("cidr('192.168.0.1/24').masked() == cidr('192.168.0.0/24')", "true"),
-        ("string(cidr('192.168.0.1/24')) + ' ' + string(cidr('192.168.0.1/24').ip())", "\"192.168.0.1/24 192.168.0.1\""),
+        (
+            "string(cidr('192.168.0.1/24')) + ' ' + string(cidr('192.168.0.1/24').ip())",
+            "\"192.168.0.1/24 192.168.0.1\"",
+        ),
         ("cidr('::1/128').prefixLength()", "128"),
         ("isCIDR('10.0.0.0/8') && !isCIDR('10.0.0.0') && !isCIDR('10.0.0.0/33') && !isCIDR('10.0.0.0/08')", "true"),
         ("cidr('0.0.0.0/0').containsIP('8.8.8.8') && cidr('::/0').containsIP('::1')", "true"),
@@ -232,7 +265,10 @@ fn versions_compare_by_precedence() {
     check(&[
         ("semver('1.2.3').major() + semver('1.2.3').minor() + semver('1.2.3').patch()", "6"),
         ("semver('1.2.3').isLessThan(semver('1.2.4')) && semver('1.10.0').isGreaterThan(semver('1.9.0'))", "true"),
-        ("semver('1.0.0-alpha').isLessThan(semver('1.0.0')) && semver('1.0.0-alpha.1').compareTo(semver('1.0.0-alpha.beta')) == -1", "true"),
+        (
+            "semver('1.0.0-alpha').isLessThan(semver('1.0.0')) && semver('1.0.0-alpha.1').compareTo(semver('1.0.0-alpha.beta')) == -1",
+            "true",
+        ),
         ("semver('1.0.0+a') == semver('1.0.0+b')", "true"),
         ("isSemver('1.0.0') && !isSemver('hello') && !isSemver('v1.0') && isSemver('v1.0', true)", "true"),
         ("semver('v01.01', true) == semver('1.1.0')", "true"),

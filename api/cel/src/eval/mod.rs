@@ -54,11 +54,7 @@ impl Program {
     ///
     /// # Errors
     /// The expression failed, cost too much or was interrupted. Costs are settled in any case.
-    pub fn eval<'a>(
-        &'a self,
-        activation: &Activation<'a>,
-        budget: &mut Budget<'_>,
-    ) -> Result<Value<'a>, EvalError> {
+    pub fn eval<'a>(&'a self, activation: &Activation<'a>, budget: &mut Budget<'_>) -> Result<Value<'a>, EvalError> {
         self.eval_with_cost(activation, budget).0
     }
 

@@ -64,7 +64,10 @@ pub(super) struct Qualifier {
 #[derive(Debug)]
 pub(super) enum By {
     /// A name as written, and the JSON name it stands for in objects with declared fields (`None`: there is none).
-    Field { name: Box<str>, raw: Option<Box<str>> },
+    Field {
+        name: Box<str>,
+        raw: Option<Box<str>>,
+    },
     Key(Value<'static>),
     Computed(Node),
 }

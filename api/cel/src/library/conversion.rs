@@ -64,7 +64,9 @@ pub(super) fn double<'a>(args: &[Value<'a>], _: &mut Meter) -> Result<'a> {
         Value::Uint(value) => Ok(Value::Double(*value as f64)),
         value @ Value::String(text) => match text.parse::<f64>() {
             // Go refuses numbers beyond the range, where Rust says infinity
-            Ok(number) if number.is_finite() || !text.contains(|c: char| c.is_ascii_digit()) => Ok(Value::Double(number)),
+            Ok(number) if number.is_finite() || !text.contains(|c: char| c.is_ascii_digit()) => {
+                Ok(Value::Double(number))
+            }
             _ => failed(value, "double"),
         },
         other => failed(other, "double"),

@@ -27,8 +27,19 @@ pub(crate) fn of_call(function: &str, overload: &str) -> CallCost {
         "isSorted" | "sum" | "max" | "min" | "indexOf" | "lastIndexOf" => {
             CallCost::Before(|args| args.first().map_or(0, |value| traversal(value, 0)))
         }
-        "url" | "lowerAscii" | "upperAscii" | "substring" | "trim" | "jsonpatch.escapeKey" | "cidr" | "isIP"
-        | "isCIDR" | "quantity" | "isQuantity" | "semver" | "isSemver" => CallCost::Before(|args| tenth(size(args, 0))),
+        "url"
+        | "lowerAscii"
+        | "upperAscii"
+        | "substring"
+        | "trim"
+        | "jsonpatch.escapeKey"
+        | "cidr"
+        | "isIP"
+        | "isCIDR"
+        | "quantity"
+        | "isQuantity"
+        | "semver"
+        | "isSemver" => CallCost::Before(|args| tenth(size(args, 0))),
         "ip" if overload != "cidr_ip" => CallCost::Before(|args| tenth(size(args, 0))),
         "replace" | "split" | "ip.isCanonical" => CallCost::Before(|args| tenth(size(args, 0).saturating_mul(2))),
         "join" => CallCost::After(|_, result| tenth(result.size().saturating_mul(2))),
@@ -75,10 +86,14 @@ fn of_standard(overload: &str) -> CallCost {
         "starts_with_string" | "ends_with_string" | "string_to_bytes" | "bytes_to_string" | "strings_quote"
         | "string_format" => CallCost::Before(|args| tenth(size(args, 0))),
         "in_list" => CallCost::Before(|args| size(args, 1)),
-        "less_string" | "greater_string" | "less_equals_string" | "greater_equals_string" | "less_bytes"
-        | "greater_bytes" | "less_equals_bytes" | "greater_equals_bytes" => {
-            CallCost::Before(|args| tenth(size(args, 0).min(size(args, 1))))
-        }
+        "less_string"
+        | "greater_string"
+        | "less_equals_string"
+        | "greater_equals_string"
+        | "less_bytes"
+        | "greater_bytes"
+        | "less_equals_bytes"
+        | "greater_equals_bytes" => CallCost::Before(|args| tenth(size(args, 0).min(size(args, 1)))),
         "add_string" | "add_bytes" => CallCost::Before(|args| tenth(size(args, 0).saturating_add(size(args, 1)))),
         "matches" | "matches_string" => CallCost::Before(regex),
         "contains_string" => CallCost::Before(|args| tenth(size(args, 0)).saturating_mul(tenth(size(args, 1)))),

@@ -31,11 +31,12 @@ pub(super) fn format<'a>(args: &[Value<'a>], meter: &mut Meter) -> Result<Value<
         if rest.is_empty() {
             return Err(EvalError::new("unexpected end of string"));
         }
-        let (precision, clause, after) =
-            parse_clause(rest).map_err(|error| EvalError::new(format!("could not parse formatting clause: {error}")))?;
+        let (precision, clause, after) = parse_clause(rest)
+            .map_err(|error| EvalError::new(format!("could not parse formatting clause: {error}")))?;
         let start = out.len();
-        format_clause::write(&mut out, clause, precision, &value, meter)
-            .map_err(|error| if error.is_fatal() { error } else { EvalError::new(format!("error during formatting: {error}")) })?;
+        format_clause::write(&mut out, clause, precision, &value, meter).map_err(|error| {
+            if error.is_fatal() { error } else { EvalError::new(format!("error during formatting: {error}")) }
+        })?;
         meter.allocate(out.len() - start)?;
         rest = after;
     }

@@ -143,7 +143,9 @@ fn write_string(out: &mut String, value: &Value<'_>, depth: usize, meter: &mut M
         | Value::Timestamp(_)
         | Value::Duration(_)
         | Value::Type(_) => out.push_str(&value.to_string()),
-        other if other.as_list().is_some() || other.as_map().is_some() => return write_literal(out, other, depth, meter),
+        other if other.as_list().is_some() || other.as_map().is_some() => {
+            return write_literal(out, other, depth, meter);
+        }
         other => {
             return Err(EvalError::new(format!(
                 "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, \

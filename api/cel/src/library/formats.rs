@@ -29,9 +29,13 @@ static FORMATS: [NamedFormat; 13] = [
     format("labelValue", "LabelValue", 40, label_value),
     format("uri", "URI", 1103, |text| Url::parse(text).err().into_iter().collect()),
     format("uuid", "uuid", 81, |text| unless(is_uuid(text), "does not match the UUID format")),
-    format("byte", "byte", 84, |text| unless(!text.is_empty() && encoding::base64_decode(text).is_some(), "invalid base64")),
+    format("byte", "byte", 84, |text| {
+        unless(!text.is_empty() && encoding::base64_decode(text).is_some(), "invalid base64")
+    }),
     format("date", "date", 103, |text| unless(time::Timestamp::parse_date(text).is_some(), "invalid date")),
-    format("datetime", "datetime", 103, |text| unless(time::Timestamp::parse_lenient(text).is_some(), "invalid datetime")),
+    format("datetime", "datetime", 103, |text| {
+        unless(time::Timestamp::parse_lenient(text).is_some(), "invalid datetime")
+    }),
 ];
 
 const fn format(

@@ -32,7 +32,9 @@ fn read_ip(text: &str) -> std::result::Result<IpAddr, String> {
 
 /// What `netip.ParseAddr` says about text that is no address.
 fn parse_error(text: &str) -> String {
-    let Some(first) = text.chars().find(|c| matches!(c, '.' | ':' | '%')) else { return "unable to parse IP".to_owned() };
+    let Some(first) = text.chars().find(|c| matches!(c, '.' | ':' | '%')) else {
+        return "unable to parse IP".to_owned();
+    };
     if first == '%' {
         return "missing IPv6 address".to_owned();
     }
@@ -66,9 +68,8 @@ fn read_cidr(text: &str) -> std::result::Result<Prefix, String> {
         format!("network address parse error during conversion from string: netip.ParsePrefix({quoted}): {reason}")
     };
     let Some((address, bits)) = text.rsplit_once('/') else { return Err(fail("no '/'".to_owned())) };
-    let ip: IpAddr = address
-        .parse()
-        .map_err(|_| fail(format!("ParseAddr({}): {}", go::quote(address), parse_error(address))))?;
+    let ip: IpAddr =
+        address.parse().map_err(|_| fail(format!("ParseAddr({}): {}", go::quote(address), parse_error(address))))?;
     let canonical = bits == "0" || (bits.bytes().all(|byte| byte.is_ascii_digit()) && !bits.starts_with('0'));
     let bad_bits = || fail(format!("bad bits after slash: {}", go::quote(bits)));
     if bits.is_empty() || !canonical {
@@ -166,9 +167,8 @@ pub(super) fn cidr<'a>(args: &[Value<'a>], _: &mut Meter) -> Result<'a> {
 
 fn cidr_of(text: &str) -> std::result::Result<Prefix, EvalError> {
     // upstream says it twice
-    read_cidr(text).map_err(|error| {
-        EvalError::new(format!("network address parse error during conversion from string: {error}"))
-    })
+    read_cidr(text)
+        .map_err(|error| EvalError::new(format!("network address parse error during conversion from string: {error}")))
 }
 
 pub(super) fn is_cidr<'a>(args: &[Value<'a>], _: &mut Meter) -> Result<'a> {

@@ -17,7 +17,8 @@ pub struct Quantity {
     is_small: bool,
 }
 
-const FORMAT_WRONG: &str = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
+const FORMAT_WRONG: &str =
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 const SUFFIX_WRONG: &str = "unable to parse quantity's suffix";
 const NUMBER_WRONG: &str = "unable to parse numeric part of quantity";
 /// Decimal digits that are sure to fit 64 bits.
@@ -74,7 +75,13 @@ impl Quantity {
     }
 
     /// More digits than fit: only the leading ones count.
-    fn parse_long(negative: bool, whole: &str, fraction: &str, base_2: bool, exponent: i32) -> Result<Self, &'static str> {
+    fn parse_long(
+        negative: bool,
+        whole: &str,
+        fraction: &str,
+        base_2: bool,
+        exponent: i32,
+    ) -> Result<Self, &'static str> {
         let all: String = format!("{whole}{fraction}").chars().take(DIGITS_MAX - 12).collect();
         let dropped = (whole.len() + fraction.len() - all.len()) as i32;
         let mantissa: i128 = all.parse().map_err(|_| NUMBER_WRONG)?;

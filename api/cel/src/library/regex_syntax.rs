@@ -54,7 +54,13 @@ fn escape<'t>(rest: &'t str, out: &mut String, in_class: bool) -> &'t str {
         ('W', true) => "[^0-9A-Za-z_]",
         ('S', true) => "[^\\t\\n\\x0C\\r ]",
         ('b', false) => "(?-u:\\b)",
-        ('<' | '>', _) => if escaped == '<' { "<" } else { ">" },
+        ('<' | '>', _) => {
+            if escaped == '<' {
+                "<"
+            } else {
+                ">"
+            }
+        }
         ('Q', _) => {
             let (quoted, after) = after.split_once("\\E").unwrap_or((after, ""));
             for character in quoted.chars() {

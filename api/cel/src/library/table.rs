@@ -1,8 +1,8 @@
 //! From the name of a function to its code.
 
 use super::{
-    arithmetic, arguments, authorizer, conversion, format, formats, lists, net, optional, quantity, regex, semver, sets,
-    strings, time, url_functions,
+    arguments, arithmetic, authorizer, conversion, format, formats, lists, net, optional, quantity, regex, semver,
+    sets, strings, time, url_functions,
 };
 use crate::budget::Meter;
 use crate::error::EvalError;

@@ -47,7 +47,8 @@ impl Timestamp {
     }
 
     fn from_nanos(nanos: i128) -> Result<Self, EvalError> {
-        let seconds = i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| EvalError::new("timestamp overflow"))?;
+        let seconds =
+            i64::try_from(nanos.div_euclid(1_000_000_000)).map_err(|_| EvalError::new("timestamp overflow"))?;
         Self::new(seconds, u32::try_from(nanos.rem_euclid(1_000_000_000)).unwrap_or(0))
     }
 
@@ -114,9 +115,8 @@ impl Timestamp {
 
     /// Go's `time.Parse` and the check of the range, for `timestamp(string)`.
     pub(crate) fn from_text(text: &str) -> Result<Self, EvalError> {
-        let parsed = Self::parse(text).ok_or_else(|| {
-            EvalError::new("type conversion error from 'string' to 'google.protobuf.Timestamp'")
-        })?;
+        let parsed = Self::parse(text)
+            .ok_or_else(|| EvalError::new("type conversion error from 'string' to 'google.protobuf.Timestamp'"))?;
         Self::new(parsed.seconds, parsed.nanos)
     }
 

@@ -172,7 +172,8 @@ pub(crate) fn add_lists<'a>(a: &Value<'a>, b: &Value<'a>, meter: &mut Meter) -> 
             return Ok(Value::list(items));
         }
         ListKind::Set => {
-            let mut known = items.iter().map(|item| Ok((SetKey::new(item)?, ()))).collect::<Result<BTreeMap<_, _>, _>>()?;
+            let mut known =
+                items.iter().map(|item| Ok((SetKey::new(item)?, ()))).collect::<Result<BTreeMap<_, _>, _>>()?;
             for item in right.iter() {
                 let item = item?;
                 if known.insert(SetKey::new(&item)?, ()).is_none() {

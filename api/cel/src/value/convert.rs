@@ -52,7 +52,8 @@ impl Value<'_> {
             Self::Object(object) => {
                 let mut json = JsonMap::new();
                 for (name, value) in &object.fields {
-                    let raw = crate::escape::unescape(name).map_or_else(|| name.to_string(), std::borrow::Cow::into_owned);
+                    let raw =
+                        crate::escape::unescape(name).map_or_else(|| name.to_string(), std::borrow::Cow::into_owned);
                     json.insert(raw, value.to_json_at(depth + 1)?);
                 }
                 Json::Object(json)
@@ -82,13 +83,17 @@ impl Value<'_> {
             Self::Timestamp(value) => Value::Timestamp(value),
             Self::Duration(value) => Value::Duration(value),
             Self::Type(value) => Value::Type(value),
-            Self::List(items) => Value::list(items.iter().map(|item| item.clone().into_owned()).collect::<Option<_>>()?),
+            Self::List(items) => {
+                Value::list(items.iter().map(|item| item.clone().into_owned()).collect::<Option<_>>()?)
+            }
             Self::Map(map) => {
-                let owned = map.iter().map(|(key, value)| Some((key.clone().into_owned(), value.clone().into_owned()?)));
+                let owned =
+                    map.iter().map(|(key, value)| Some((key.clone().into_owned(), value.clone().into_owned()?)));
                 Value::Map(Arc::new(owned.collect::<Option<_>>()?))
             }
             Self::Object(object) => {
-                let fields = object.fields.iter().map(|(name, value)| Some((name.clone(), value.clone().into_owned()?)));
+                let fields =
+                    object.fields.iter().map(|(name, value)| Some((name.clone(), value.clone().into_owned()?)));
                 let fields = fields.collect::<Option<_>>()?;
                 Value::Object(Arc::new(Object { type_name: object.type_name.clone(), fields }))
             }

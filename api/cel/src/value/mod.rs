@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+pub(crate) use self::compare::{add_lists, equal, order};
 pub use self::map::{Map, MapKey};
 pub use self::object::Object;
 pub use self::opaque::{Attributes, Authorizer, Check, CheckKind, Decision, Opaque, Prefix};
 pub use self::shape::{ListKind, Shape, ShapeKind};
 pub use self::views::{ListView, MapView};
-pub(crate) use self::compare::{add_lists, equal, order};
 pub(crate) use self::views::{find_json, find_raw};
-use crate::library::time::{Duration, Timestamp};
+pub use crate::library::time::{Duration, Timestamp};
 use crate::types::Type;
 
 /// A value; cloning is cheap (at most one reference counter).

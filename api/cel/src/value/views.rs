@@ -110,14 +110,12 @@ impl<'v, 'a: 'v> MapView<'v, 'a> {
     pub fn keys(self) -> Box<dyn Iterator<Item = Value<'a>> + 'v> {
         match self {
             Self::Values(map) => Box::new(map.keys().map(MapKey::to_value)),
-            Self::Json(map, shape) if shape.is_object() => Box::new(
-                map.keys()
-                    .filter(|name| shape.field(name).is_some())
-                    .map(|name| match escape(name) {
-                        Some(std::borrow::Cow::Owned(escaped)) => Value::from(escaped),
-                        _ => Value::from(name.as_str()),
-                    }),
-            ),
+            Self::Json(map, shape) if shape.is_object() => {
+                Box::new(map.keys().filter(|name| shape.field(name).is_some()).map(|name| match escape(name) {
+                    Some(std::borrow::Cow::Owned(escaped)) => Value::from(escaped),
+                    _ => Value::from(name.as_str()),
+                }))
+            }
             Self::Json(map, _) => Box::new(map.keys().map(|name| Value::from(name.as_str()))),
         }
     }

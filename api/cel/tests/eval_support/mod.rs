@@ -47,7 +47,9 @@ pub(crate) fn print(value: &Value<'_>) -> String {
     match value {
         Value::Uint(number) => format!("{number}u"),
         Value::String(text) => format!("{:?}", &**text),
-        Value::Timestamp(_) | Value::Duration(_) | Value::Int(_) | Value::Bool(_) | Value::Double(_) => value.to_string(),
+        Value::Timestamp(_) | Value::Duration(_) | Value::Int(_) | Value::Bool(_) | Value::Double(_) => {
+            value.to_string()
+        }
         Value::Type(_) => value.to_string(),
         Value::Optional(None) => "none".to_owned(),
         Value::Optional(Some(inner)) => format!("optional({})", print(inner)),
