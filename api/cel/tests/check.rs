@@ -344,6 +344,17 @@ fn nested_macros_cannot_make_a_type_grow_without_bound() {
     checked(&format!("cel.bind(x0, 1, {source})"));
 }
 
+#[test]
+fn an_object_without_fields_refers_to_the_known_one() {
+    let env = env().with("again", DeclType::object("Widget", [])).with("made", DeclType::object("Object.spec", []));
+    for (source, expected) in [("again.replicas", "int"), ("self.replicas", "int"), ("made.anything", "dyn")] {
+        let checked = compile(source, &env).unwrap_or_else(|issues| panic!("{source}\n{issues}"));
+        assert_eq!(checked.output.to_string(), expected, "{source}");
+    }
+    let env = Env::new().with("empty", DeclType::object("Empty", []));
+    assert!(compile("empty.x", &env).is_err());
+}
+
 mod random {
     use berth_cel::cost::estimate;
     use berth_cel::{Activation, Budget, Program, compile};

@@ -26,7 +26,8 @@ impl Env {
         Self::default()
     }
 
-    /// Declares a variable, and every object within its type. A second declaration of a name replaces the first.
+    /// Declares a variable, and every object within its type. A second declaration of a name replaces the first; but
+    /// an object without fields is a reference to the known object of its name, if there is one.
     ///
     /// The name may be dotted.
     #[must_use]
@@ -60,6 +61,8 @@ impl Env {
                 self.learn(value);
             }
             DeclType::Optional(value) => self.learn(value),
+            // Only the name of something known: the type of another expression, say.
+            DeclType::Object(object) if object.fields.is_empty() && self.has_object(&object.name) => {}
             DeclType::Object(object) => {
                 let known = self.objects.insert(Arc::clone(&object.name), Arc::clone(object));
                 if known.is_some_and(|known| Arc::ptr_eq(&known, object)) {
