@@ -5,17 +5,22 @@
 
 mod attributes;
 mod conditions;
+mod expressions;
 mod hooks;
 mod limits;
 mod matching;
+mod policy;
 mod quota;
 mod scale;
 mod security;
+
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use self::attributes::{Attributes, is_exempt};
 use self::hooks::{Hooks, Objects, Reinvocation};
+use self::policy::Policies;
 use crate::derived::Derived;
 use crate::status::{ApiError, Named};
 use crate::write::turns::Turns;
@@ -48,13 +53,18 @@ impl Operation {
 #[derive(Debug)]
 pub(crate) struct State {
     hooks: Derived<Hooks>,
+    policies: Derived<Policies>,
     /// Of those who charge the quotas of one namespace. Not the turns of objects: who has one of those waits here.
     quota_turns: Turns,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { hooks: Derived::new(hooks::SOURCES, Hooks::compute), quota_turns: Turns::default() }
+        Self {
+            hooks: Derived::new(hooks::SOURCES, Hooks::compute),
+            policies: Derived::new(policy::SOURCES, Policies::compute),
+            quota_turns: Turns::default(),
+        }
     }
 }
 
@@ -79,31 +89,59 @@ pub(crate) async fn mutate(
     object: &mut Value,
     old: Option<&Current>,
 ) -> Result<bool, ApiError> {
-    let hooks = w.server.admission.hooks.get(&w.server.registry.rows());
-    let is_asked = !hooks.mutating.is_empty() && !is_exempt(w.resource);
-    if !is_asked && !limits::concern(w, operation) {
+    let rules = Rules::of(w);
+    if rules.change_nothing() && !limits::concern(w, operation) {
         return Ok(false);
     }
     let a = Attributes::of(w, operation, Some(object), old);
     if a.subresource == "scale" {
-        return scale::mutate(w, &a, &hooks, object, old).await;
+        return scale::mutate(w, &a, &rules, object, old).await;
     }
-    Box::pin(change(w, &a, &hooks, object, old.map(|old| &old.object))).await
+    Box::pin(change(w, &a, &rules, object, old.map(|old| &old.object))).await
+}
+
+/// The rules of this moment for one write; none for the kinds that rules are made of.
+struct Rules {
+    hooks: Option<Arc<Hooks>>,
+    policies: Option<Arc<Policies>>,
+}
+
+impl Rules {
+    fn of(w: &Write<'_>) -> Self {
+        if is_exempt(w.resource) {
+            return Self { hooks: None, policies: None };
+        }
+        let rows = w.server.registry.rows();
+        let (hooks, policies) = (w.server.admission.hooks.get(&rows), w.server.admission.policies.get(&rows));
+        Self {
+            hooks: (!hooks.mutating.is_empty() || !hooks.validating.is_empty()).then_some(hooks),
+            policies: (!policies.mutating.is_empty() || !policies.validating.is_empty()).then_some(policies),
+        }
+    }
+
+    fn change_nothing(&self) -> bool {
+        self.hooks.as_ref().is_none_or(|hooks| hooks.mutating.is_empty())
+            && self.policies.as_ref().is_none_or(|policies| policies.mutating.is_empty())
+    }
+
+    fn are_none(&self) -> bool {
+        self.hooks.is_none() && self.policies.is_none()
+    }
 }
 
 /// All that changes objects, in order; and once more where somebody wishes to see what became of it.
 async fn change(
     w: &mut Write<'_>,
     a: &Attributes,
-    hooks: &Hooks,
+    rules: &Rules,
     object: &mut Value,
     old: Option<&Value>,
 ) -> Result<bool, ApiError> {
     let mut run = Reinvocation::default();
-    let mut changed = round(w, a, hooks, object, old, &mut run).await?;
+    let mut changed = round(w, a, rules, object, old, &mut run).await?;
     if run.wanted {
         run.round = 1;
-        changed |= round(w, a, hooks, object, old, &mut run).await?;
+        changed |= round(w, a, rules, object, old, &mut run).await?;
     }
     Ok(changed)
 }
@@ -111,13 +149,16 @@ async fn change(
 async fn round(
     w: &mut Write<'_>,
     a: &Attributes,
-    hooks: &Hooks,
+    rules: &Rules,
     object: &mut Value,
     old: Option<&Value>,
     run: &mut Reinvocation,
 ) -> Result<bool, ApiError> {
     let mut changed = limits::fill(w, a, object);
-    if !is_exempt(w.resource) {
+    if let Some(policies) = &rules.policies {
+        changed |= policy::mutate(w, a, policies, object, old, run).await?;
+    }
+    if let Some(hooks) = &rules.hooks {
         changed |= hooks::mutate(w, a, hooks, object, old, run).await?;
     }
     Ok(changed)
@@ -134,22 +175,28 @@ pub(crate) async fn validate(
     object: Option<&Value>,
     old: Option<&Current>,
 ) -> Result<(), ApiError> {
-    let hooks = w.server.admission.hooks.get(&w.server.registry.rows());
-    let is_asked = !(hooks.mutating.is_empty() && hooks.validating.is_empty()) && !is_exempt(w.resource);
-    let is_judged = is_asked || object.is_some_and(|_| limits::concern(w, operation) || security::concerns(w));
+    check_expressions(w, object, old)?;
+    let rules = Rules::of(w);
+    let is_judged = !rules.are_none() || object.is_some_and(|_| limits::concern(w, operation) || security::concerns(w));
     if !is_judged && !quota::concern(w, operation) {
         return Ok(());
     }
     let a = Attributes::of(w, operation, object, old);
-    Box::pin(judge(w, &a, &hooks, is_asked, object, old)).await
+    Box::pin(judge(w, &a, &rules, object, old)).await
+}
+
+/// Refuses configurations whose expressions do not compile: they could only fail.
+fn check_expressions(w: &Write<'_>, object: Option<&Value>, old: Option<&Current>) -> Result<(), ApiError> {
+    let Some(object) = object.filter(|_| is_exempt(w.resource) && w.path.subresource.is_none()) else { return Ok(()) };
+    let errors = expressions::check(&w.resource.plural, object, old.map(|old| &old.object));
+    if errors.is_empty() { Ok(()) } else { Err(w.invalid(meta::text(object, "name"), errors)) }
 }
 
 /// All that judges, in order; what counts comes last, for what is refused must not be counted.
 async fn judge(
     w: &mut Write<'_>,
     a: &Attributes,
-    hooks: &Hooks,
-    is_asked: bool,
+    rules: &Rules,
     object: Option<&Value>,
     old: Option<&Current>,
 ) -> Result<(), ApiError> {
@@ -158,16 +205,21 @@ async fn judge(
         limits::check(w, a, object)?;
         security::check(w, a, object, before).await?;
     }
-    if is_asked {
+    if !rules.are_none() {
         let scaled = (a.subresource == "scale").then(|| scale::both(w, object, old));
         let objects = match &scaled {
             Some((object, old)) => Objects { object: object.as_ref(), old: old.as_ref() },
             None => Objects { object, old: before },
         };
-        if a.operation == Operation::Delete {
+        if let Some(hooks) = rules.hooks.as_ref().filter(|_| a.operation == Operation::Delete) {
             hooks::forbid_changes(w, a, hooks, objects).await?;
         }
-        hooks::validate(w, a, hooks, objects).await?;
+        if let Some(policies) = &rules.policies {
+            policy::validate(w, a, policies, objects).await?;
+        }
+        if let Some(hooks) = &rules.hooks {
+            hooks::validate(w, a, hooks, objects).await?;
+        }
     }
     match object {
         Some(object) => quota::charge(w, a, object, before).await,

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::Rules;
 use super::attributes::Attributes;
-use super::hooks::Hooks;
 use crate::status::ApiError;
 use crate::write::{Current, Write, scale};
 
@@ -25,12 +25,12 @@ pub(super) fn both(w: &Write<'_>, object: Option<&Value>, old: Option<&Current>)
 pub(super) async fn mutate(
     w: &mut Write<'_>,
     a: &Attributes,
-    hooks: &Hooks,
+    rules: &Rules,
     object: &mut Value,
     old: Option<&Current>,
 ) -> Result<bool, ApiError> {
     let (Some(mut shown), before) = both(w, Some(object), old) else { return Ok(false) };
-    if !Box::pin(super::change(w, a, hooks, &mut shown, before.as_ref())).await? {
+    if !Box::pin(super::change(w, a, rules, &mut shown, before.as_ref())).await? {
         return Ok(false);
     }
     if let Some(paths) = &w.resource.scale {

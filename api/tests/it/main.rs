@@ -6,6 +6,7 @@
 
 mod access;
 mod admission_limits;
+mod admission_policies;
 mod admission_support;
 mod admission_webhooks;
 mod apply;

@@ -11,3 +11,4 @@ mod leader;
 mod namespace;
 mod node;
 mod placement;
+mod quota;

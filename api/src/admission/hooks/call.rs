@@ -1,10 +1,12 @@
 //! Asking one webhook.
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use super::review::{Objects, Verdict, question, verdict};
 use super::table::Hook;
 use crate::admission::attributes::Attributes;
+use crate::admission::expressions::Input;
 use crate::admission::matching::Matched;
 use crate::status::ApiError;
 use crate::webhook::ServiceTasks;
@@ -33,8 +35,18 @@ pub(super) async fn applies(
         return Ok(None);
     }
     let Some(matched) = hook.matching.matches(w, a, objects.object, objects.old).await? else { return Ok(None) };
-    let holds = hook.conditions.hold(w, a, &matched, objects).await?;
-    Ok(holds.then_some(matched))
+    if hook.conditions.is_empty() {
+        return Ok(Some(matched));
+    }
+    // The namespace is no variable of these conditions' upstream evaluation: it is null there, too.
+    let input = Input::of(w, a, &matched, objects, Value::Null);
+    match hook.conditions.hold(w, &input, None) {
+        Ok(holds) => Ok(holds.then_some(matched)),
+        Err(why) => {
+            tracing::warn!(webhook = %hook.name, why, "match conditions failed, the write is refused");
+            Err(ApiError::forbidden(w.resource.named(), &a.name, &why))
+        }
+    }
 }
 
 /// Asks a webhook.

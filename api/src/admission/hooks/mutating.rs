@@ -162,17 +162,7 @@ fn apply(w: &Write<'_>, a: &Attributes, matched: &Matched, object: &Value, patch
     let mut seen = if is_other { in_version(w, object, &matched.version) } else { object.clone() };
     a.add_revision(&mut seen);
     let mut patched = json_patch(&seen, patch).map_err(|error| ApiError::internal(go_words(&error, patch)))?;
-    let keeps_kind = ["apiVersion", "kind"].iter().all(|field| patched[*field] == seen[*field]);
-    if !patched.is_object() || !keeps_kind || !patched["metadata"].is_object() {
-        return Err(ApiError::internal("the patched object is of another kind"));
-    }
-    for field in ["name", "namespace", "resourceVersion"] {
-        let kept = object["metadata"].get(field).cloned();
-        match kept {
-            Some(value) => meta::of(&mut patched).insert(field.into(), value),
-            None => meta::of(&mut patched).remove(field),
-        };
-    }
+    keep_identity(&seen, object, &mut patched)?;
     if is_other {
         from_version(w, &mut patched, &matched.version);
     }
@@ -183,8 +173,27 @@ fn apply(w: &Write<'_>, a: &Attributes, matched: &Matched, object: &Value, patch
     Ok(patched)
 }
 
+/// A rule changes what an object says, not which object it is.
+///
+/// # Errors
+/// When the patched object is none of the kind.
+pub(crate) fn keep_identity(seen: &Value, object: &Value, patched: &mut Value) -> Result<(), ApiError> {
+    let keeps_kind = ["apiVersion", "kind"].iter().all(|field| patched[*field] == seen[*field]);
+    if !patched.is_object() || !keeps_kind || !patched["metadata"].is_object() {
+        return Err(ApiError::internal("the patched object is of another kind"));
+    }
+    for field in ["name", "namespace", "resourceVersion"] {
+        let kept = object["metadata"].get(field).cloned();
+        match kept {
+            Some(value) => meta::of(patched).insert(field.into(), value),
+            None => meta::of(patched).remove(field),
+        };
+    }
+    Ok(())
+}
+
 /// Fits the object to its schema before the next rule sees it.
-fn fit(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
+pub(crate) fn fit(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
     let managed = meta::of(object).remove("managedFields");
     w.resource.structural().prune(object);
     let fits = w.resource.structural().default(object);
@@ -195,7 +204,7 @@ fn fit(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
 }
 
 /// A patch that cannot be applied, as the Go library that kube-apiserver uses tells it where we know its words.
-fn go_words(error: &PatchError, patch: &Value) -> String {
+pub(crate) fn go_words(error: &PatchError, patch: &Value) -> String {
     let PatchError::Rejected(why) = error else { return error.to_string() };
     let index = why.strip_prefix("operation ").and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
     let Some(operation) = index.and_then(|index| patch.get(index)) else { return why.clone() };

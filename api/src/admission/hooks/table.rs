@@ -99,7 +99,7 @@ fn hook(configuration: &str, index: usize, webhook: &Value) -> Hook {
         configuration: configuration.to_owned(),
         index,
         matching: Matching::of_webhook(webhook),
-        conditions: Conditions::of(&webhook["matchConditions"], fails_closed),
+        conditions: Conditions::of(&webhook["matchConditions"], fails_closed, false),
         fails_closed,
         timeout: Duration::from_secs(
             webhook["timeoutSeconds"].as_u64().unwrap_or(TIMEOUT_SECONDS).clamp(1, TIMEOUT_SECONDS_MAX),
