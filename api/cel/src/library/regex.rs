@@ -32,13 +32,26 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
         .dfa_size_limit(PATTERN_BYTES_MAX)
         .nest_limit(PATTERN_DEPTH_MAX)
         .build();
-    built.map_err(|error| {
-        let reason = match &error {
-            regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
-            other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        };
-        format!("error parsing regexp: {reason}: `{pattern}`")
-    })
+    built.map_err(|error| format!("error parsing regexp: {}: `{pattern}`", reason(&error)))
+}
+
+/// What is wrong with a pattern; in Go's words where both have some.
+fn reason(error: &regex::Error) -> String {
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return "expression too large".to_owned();
+    }
+    let text = error.to_string();
+    let own = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+    let go = match own {
+        "unclosed group" => "missing closing )",
+        "unopened group" => "unexpected )",
+        "unclosed character class" => "missing closing ]",
+        "repetition operator missing expression" => "missing argument to repetition operator",
+        "incomplete escape sequence, reached end of pattern prematurely" => "trailing backslash at end of expression",
+        "unrecognized escape sequence" => "invalid escape sequence",
+        other => other,
+    };
+    go.to_owned()
 }
 
 fn cached(pattern: &str) -> Result<Arc<Regex>, String> {
