@@ -228,7 +228,20 @@ impl Pki {
     /// # Errors
     /// When the identity cannot be used.
     pub fn server_config(&self, identity: &Identity) -> Result<Arc<ServerConfig>, PkiError> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
+        self.server_config_trusting(identity, "")
+    }
+
+    /// The same, where clients of other authorities (a PEM bundle) get through the handshake, too: front proxies.
+    /// What they are worth is for the server's [`RequestHeaders`](crate::RequestHeaders) to say.
+    ///
+    /// # Errors
+    /// When the identity or the bundle cannot be used.
+    pub fn server_config_trusting(&self, identity: &Identity, others: &str) -> Result<Arc<ServerConfig>, PkiError> {
+        let mut roots = self.roots()?;
+        for authority in CertificateDer::pem_slice_iter(others.as_bytes()) {
+            roots.add(authority.map_err(tls)?).map_err(tls)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
             .allow_unauthenticated()
             .build()
             .map_err(tls)?;

@@ -335,6 +335,7 @@ rules:
     resources:
       - {group: "", resources: [secrets, configmaps, serviceaccounts/token]}
       - {group: authentication.k8s.io, resources: [tokenreviews]}
+      - {group: authentication.berth.dev, resources: [loginrequests]}
   - level: Metadata
 "#;
 

@@ -2,12 +2,14 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use berth_api::{ApiServer, Config, IdentityConfig, UserInfo};
+use berth_api::pki::Pki;
+use berth_api::{ApiServer, Config, IdentityConfig, RequestHeaders, UserInfo, kubeconfig};
 use berth_identity::jws::{Compact, parse_set};
 use berth_identity::password::Users;
 use serde_json::{Value, json};
 
 use crate::support::*;
+use crate::tls::running_with;
 
 const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -421,4 +423,53 @@ async fn a_rotated_key_goes_on_verifying() {
     let new = token_in(&token_for(&second, "bot", json!({})).await);
     let kid = |token: &str| Compact::parse(token).unwrap().kid;
     assert_ne!(kid(&new), kid(&token));
+}
+
+/// Who a server on a socket takes the bearer of a certificate for, with these headers.
+async fn who_by_certificate(client: &kube::Client, headers: &[(&str, &str)]) -> Result<Value, kube::Error> {
+    let mut request = http::Request::post(WHO_AM_I).header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer: Value = client.request(request.body(b"{}".to_vec()).unwrap()).await?;
+    Ok(answer["status"]["userInfo"].clone())
+}
+
+#[tokio::test]
+async fn a_certificate_names_its_user_and_itself() {
+    let running = running_with(IdentityConfig::default(), "").await;
+    let alice = running.pki.client("alice", "alice", &["devs"]).unwrap();
+    let client = running.client(kubeconfig::Credentials::Certificate(&alice)).await;
+    let user = who_by_certificate(&client, &[("x-remote-user", "root")]).await.unwrap();
+    assert_eq!((&user["username"], &user["groups"]), (&json!("alice"), &json!(["devs", "system:authenticated"])));
+    let id = user["extra"]["authentication.kubernetes.io/credential-id"][0].as_str().unwrap();
+    assert!(id.starts_with("X509SHA256=") && id.len() == "X509SHA256=".len() + 64, "{id}");
+}
+
+#[tokio::test]
+async fn a_front_proxy_vouches_for_users_and_is_none_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let proxies = Pki::open(dir.path()).unwrap();
+    let headers = RequestHeaders { allowed_names: vec!["proxy".to_owned()], ..RequestHeaders::usual(proxies.ca_pem()) };
+    let identity = IdentityConfig { request_headers: Some(headers), ..IdentityConfig::default() };
+    let running = running_with(identity, proxies.ca_pem()).await;
+    let proxy = proxies.client("proxy", "proxy", &["system:masters"]).unwrap();
+    let client = running.client(kubeconfig::Credentials::Certificate(&proxy)).await;
+    let said = [("x-remote-user", "alice"), ("x-remote-group", "devs"), ("x-remote-extra-example.com%2fa", "b")];
+    let user = who_by_certificate(&client, &said).await.unwrap();
+    assert_eq!(
+        user,
+        json!({"username": "alice", "groups": ["devs", "system:authenticated"], "extra": {"example.com/a": ["b"]}})
+    );
+    let code = |result: Result<Value, kube::Error>| match result {
+        Err(kube::Error::Api(status)) => status.code,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(who_by_certificate(&client, &[]).await), 403, "its authority names no users");
+    let other = proxies.client("other", "other", &["system:masters"]).unwrap();
+    let client = running.client(kubeconfig::Credentials::Certificate(&other)).await;
+    assert_eq!(code(who_by_certificate(&client, &said).await), 403, "not every certificate is a proxy's");
+    let own = running.pki.client("bob", "bob", &[]).unwrap();
+    let client = running.client(kubeconfig::Credentials::Certificate(&own)).await;
+    assert_eq!(who_by_certificate(&client, &said).await.unwrap()["username"], "bob");
 }

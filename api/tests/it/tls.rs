@@ -23,14 +23,19 @@ pub(crate) struct Running {
 }
 
 pub(crate) async fn running() -> Running {
+    running_with(berth_api::IdentityConfig::default(), "").await
+}
+
+/// A server that knows people by `identity`; `others` are authorities of clients beside its own.
+pub(crate) async fn running_with(identity: berth_api::IdentityConfig, others: &str) -> Running {
     let dir = tempfile::tempdir().unwrap();
     let pki = Pki::open(&dir.path().join("pki")).unwrap();
     let (tokens, token) = Tokens::open(&dir.path().join("tokens.csv")).unwrap();
     let agent_tls = Some(pki.client_config(&pki.api_server_client().unwrap()).unwrap());
-    let server = ApiServer::open(Config { tokens, agent_tls, ..Config::default() }).await.unwrap();
+    let server = ApiServer::open(Config { tokens, agent_tls, identity, ..Config::default() }).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let tls = pki.server_config(&pki.api_server(&[]).unwrap()).unwrap();
+    let tls = pki.server_config_trusting(&pki.api_server(&[]).unwrap(), others).unwrap();
     let stop = CancellationToken::new();
     let served = {
         let (server, stop) = (server.clone(), stop.clone());

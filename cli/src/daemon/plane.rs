@@ -7,7 +7,7 @@ use std::sync::Arc;
 use berth_api::authn::Tokens;
 use berth_api::kubeconfig::{self, Credentials};
 use berth_api::pki::{Identity, Pki};
-use berth_api::{ApiServer, Config, StoreConfig};
+use berth_api::{ApiServer, Config, IdentityConfig, StoreConfig};
 use berth_store::{EmbeddedConfig, EmbeddedStore, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,26 @@ impl Layout {
 
     pub(crate) fn tokens(&self) -> PathBuf {
         self.root.join("tokens.csv")
+    }
+
+    /// The keys of service accounts' tokens.
+    pub(crate) fn token_keys(&self) -> PathBuf {
+        self.root.join("token-keys")
+    }
+
+    /// Users with passwords.
+    pub(crate) fn users(&self) -> PathBuf {
+        self.root.join("users.yaml")
+    }
+
+    /// How an OpenID provider is known, if there is one.
+    pub(crate) fn authentication(&self) -> PathBuf {
+        self.root.join("authentication.yaml")
+    }
+
+    /// How a directory is asked about passwords, if there is one.
+    pub(crate) fn ldap(&self) -> PathBuf {
+        self.root.join("ldap.yaml")
     }
 
     pub(crate) fn agent(&self) -> PathBuf {
@@ -116,6 +136,7 @@ impl Plane {
             tokens,
             agent_tls: Some(agent_tls),
             root_ca: Some(pki.ca_pem().to_owned()),
+            identity: identity(layout),
             audit: limits.audit()?,
             requests_in_flight_max: Some(limits.in_flight()),
             ..Config::default()
@@ -146,6 +167,19 @@ impl Plane {
     pub(crate) async fn shutdown(self) {
         self.stop.cancel();
         let _ = self.serving.await;
+    }
+}
+
+/// Who may be whom: the files of the data directory that say it, as far as they are there.
+fn identity(layout: &Layout) -> IdentityConfig {
+    let there = |path: PathBuf| Some(path).filter(|path| path.exists());
+    IdentityConfig {
+        token_keys: Some(layout.token_keys()),
+        // Users come and go while the server runs: the file need not be there yet.
+        users_file: Some(layout.users()),
+        authentication_file: there(layout.authentication()),
+        ldap_file: there(layout.ldap()),
+        ..IdentityConfig::default()
     }
 }
 
