@@ -36,6 +36,7 @@ pub(crate) async fn token_request(call: &Call<'_>, body: &Bytes) -> Result<ApiRe
         let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(ApiError::bad_request(message));
     }
+    crate::authz::may_request_token(call, &request)?;
     let spec = &request["spec"];
     let seconds = spec["expirationSeconds"].as_i64().unwrap_or(EXPIRATION_SECONDS);
     let audiences: Vec<String> = match &spec["audiences"] {

@@ -180,7 +180,6 @@ fn restrict_node(w: &Write<'_>, name: &str, old: Option<&Value>, new: Option<&Va
 ///
 /// # Errors
 /// 403.
-#[allow(dead_code)] // asked by the `token` subresource
 pub(crate) fn may_request_token(call: &Call<'_>, request: &Value) -> Result<(), ApiError> {
     let asker = asker(call.user);
     let Some(node) = node_of(&asker).filter(|_| !call.user.is_in(GROUP_MASTERS)) else { return Ok(()) };

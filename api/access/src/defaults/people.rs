@@ -83,6 +83,7 @@ fn edit() -> Vec<PolicyRule> {
         PolicyRule::on("", &["secrets"], READ),
         PolicyRule::on("", &["serviceaccounts"], &["impersonate"]),
         PolicyRule::on("", &["configmaps", "events", "secrets", "serviceaccounts"], WRITE),
+        PolicyRule::on("events.k8s.io", &["events"], WRITE),
         PolicyRule::on("", &["serviceaccounts/token"], &["create"]),
         PolicyRule::on("coordination.k8s.io", &["leases"], READ_WRITE),
         PolicyRule::on(BERTH, WORKLOADS, WRITE),
