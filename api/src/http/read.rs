@@ -89,6 +89,16 @@ impl Call<'_> {
             options.label_selector.as_deref(),
             options.field_selector.as_deref(),
         )?;
+        if accepted.shape == Shape::Object
+            && let (Some(namespace), Some(labels)) = (self.namespace(), options.label_selector.as_deref())
+            && let Some(version) = (self.resource.strategy.list_of_namesake)(namespace, labels)
+        {
+            let revision = self.resource.storage.cache.snapshot().revision().to_string();
+            let metadata = json!({"resourceVersion": revision});
+            let list = json!({"apiVersion": version, "kind": self.resource.list_kind, "metadata": metadata, "items": []});
+            let (body, content_type) = convert::encode(list.to_string().into(), accepted.media, self.pretty())?;
+            return Ok(respond::with(200, content_type, body));
+        }
         let (snapshot, start) = self.snapshot(&options).await?;
         // A list of "any" state comes whole, as kube-apiserver answers it from its cache.
         let limit = options.limit.filter(|_| options.revision != Some(0) || options.continue_token.is_some());

@@ -108,6 +108,11 @@ impl Call<'_> {
         let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
         problems.extend(self.resource.structural().prune(&mut review).iter().map(ToString::to_string));
         w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+        // Clients in Go send the answer's empty form along with the question: it is ours to give, and checked by nobody.
+        if let Some(fields) = review.as_object_mut() {
+            fields.remove("status");
+        }
+        forget_nulls(&mut review);
         let errors = self.resource.structural().validate(&review, None);
         if !errors.is_empty() {
             return Err(w.invalid("", errors));
@@ -243,5 +248,13 @@ async fn drain(mut body: RequestBody) {
     while let Some(Ok(frame)) = body.frame().await {
         let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return };
         left = rest;
+    }
+}
+
+/// Removes what is `null`: to a client in Go, such as one that has no time of creation to tell, that is nothing at all.
+fn forget_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, inner| !inner.is_null());
+        fields.values_mut().for_each(forget_nulls);
     }
 }

@@ -165,9 +165,9 @@ def rights(core):
         spec=client.V1TokenReviewSpec(token=request.status.token)))
     assert review.status.authenticated and review.status.user.username == f"system:serviceaccount:{NAMESPACE}:bot"
 
-    settings = client.Configuration.get_default_copy()
+    mine, settings = client.Configuration.get_default_copy(), client.Configuration()
+    settings.host, settings.ssl_ca_cert = mine.host, mine.ssl_ca_cert
     settings.api_key = {"authorization": f"Bearer {request.status.token}"}
-    settings.cert_file = settings.key_file = None
     as_bot = client.ApiClient(settings)
     me = client.AuthenticationV1Api(as_bot).create_self_subject_review(client.V1SelfSubjectReview())
     assert me.status.user_info.username == f"system:serviceaccount:{NAMESPACE}:bot", me

@@ -57,6 +57,8 @@ pub(crate) struct Strategy {
     pub stored_field: fn(&str) -> &str,
     /// Seconds that an object is given to end when it is deleted, unless the request says; `None`: at once.
     pub grace_seconds: fn(&Value) -> Option<i64>,
+    /// The version of Kubernetes' kind of this name, when only that can be meant by who lists these labels: there are none.
+    pub list_of_namesake: fn(namespace: &str, labels: &str) -> Option<&'static str>,
 }
 
 /// A pair of changes between the stored shape of a kind and the shape of one of its versions. Each takes and leaves a
@@ -82,12 +84,14 @@ pub(crate) static CUSTOM: Strategy = Strategy {
     shape: None,
     stored_field: |field| field,
     grace_seconds: |_| None,
+    list_of_namesake: |_, _| None,
 };
 
 static SERVICE: Strategy = Strategy {
     name_chars_max: OWNER_NAME_CHARS_MAX,
     validate: service::validate,
     warnings: |object, out| template::warnings(object, "spec.template.spec", out),
+    list_of_namesake: service::list_of_namesake,
     ..CUSTOM
 };
 
