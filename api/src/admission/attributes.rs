@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Operation;
 use crate::registry::Resource;
+use crate::request::Propagation;
 use crate::status::ApiError;
 use crate::write::{Current, Write, meta, store_error};
 
@@ -97,6 +98,7 @@ pub(crate) fn options(w: &Write<'_>, operation: Operation) -> Value {
         options["dryRun"] = json!(["All"]);
     }
     if operation == Operation::Delete {
+        add_delete_options(w, &mut options);
         return options;
     }
     if w.options.field_manager_given {
@@ -108,6 +110,26 @@ pub(crate) fn options(w: &Write<'_>, operation: Operation) -> Value {
         crate::request::FieldValidation::Warn => {}
     }
     options
+}
+
+fn add_delete_options(w: &Write<'_>, options: &mut Value) {
+    let Some(given) = &w.options.delete else { return };
+    if let Some(seconds) = given.grace_seconds {
+        options["gracePeriodSeconds"] = seconds.into();
+    }
+    if let Some(policy) = given.propagation {
+        options["propagationPolicy"] = match policy {
+            Propagation::Background => "Background",
+            Propagation::Foreground => "Foreground",
+            Propagation::Orphan => "Orphan",
+        }
+        .into();
+    }
+    for (field, value) in [("uid", &given.preconditions.uid), ("resourceVersion", &given.preconditions.revision)] {
+        if let Some(value) = value {
+            options["preconditions"][field] = value.as_str().into();
+        }
+    }
 }
 
 /// A Namespace as it is now: from the cache, or from the store where the cache may lag.

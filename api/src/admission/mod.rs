@@ -13,6 +13,7 @@ mod policy;
 mod quota;
 mod scale;
 mod security;
+mod versions;
 
 use std::sync::Arc;
 
@@ -183,6 +184,29 @@ pub(crate) async fn validate(
     }
     let a = Attributes::of(w, operation, object, old);
     Box::pin(judge(w, &a, &rules, object, old)).await
+}
+
+/// Lets rules refuse a stream to a running thing. `options` are what it was asked for with, as an object.
+///
+/// # Errors
+/// What a rule refuses, and rules that fail and must not.
+pub(crate) async fn connect(w: &mut Write<'_>, options: &Value) -> Result<(), ApiError> {
+    let rules = Rules::of(w);
+    if rules.are_none() {
+        return Ok(());
+    }
+    let a = Attributes::of(w, Operation::Connect, Some(options), None);
+    let objects = Objects { object: Some(options), old: None };
+    if let Some(hooks) = &rules.hooks {
+        hooks::forbid_changes(w, &a, hooks, objects).await?;
+    }
+    if let Some(policies) = &rules.policies {
+        policy::validate(w, &a, policies, objects).await?;
+    }
+    if let Some(hooks) = &rules.hooks {
+        hooks::validate(w, &a, hooks, objects).await?;
+    }
+    Ok(())
 }
 
 /// Refuses configurations whose expressions do not compile: they could only fail.

@@ -17,7 +17,9 @@ use tokio::net::TcpStream;
 
 use super::Call;
 use super::respond::ApiResponse;
+use crate::admission;
 use crate::body::ApiBody;
+use crate::request::Verb;
 use crate::status::ApiError;
 use crate::write::store_error;
 
@@ -82,6 +84,8 @@ pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Resul
     if call.query.filled("command").is_none() {
         return Err(ApiError::bad_request("you must specify at least 1 command for the container"));
     }
+    let mut w = call.start(Verb::Create)?;
+    Box::pin(admission::connect(&mut w, &exec_options(call))).await?;
     let place = place(call).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = agent_uri(call, "exec", &place.container, EXEC_PARAMETERS)?;
@@ -113,6 +117,17 @@ pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Resul
         }
     });
     Ok(answer)
+}
+
+/// What is asked for, as rules about streams are shown it.
+fn exec_options(call: &Call<'_>) -> Value {
+    let flag = |name: &str| call.query.flag(name);
+    serde_json::json!({
+        "apiVersion": call.resource.api_version(), "kind": "TaskExecOptions",
+        "container": call.query.filled("container").unwrap_or_default(),
+        "command": call.query.all("command").collect::<Vec<_>>(),
+        "stdin": flag("stdin"), "stdout": flag("stdout"), "stderr": flag("stderr"), "tty": flag("tty"),
+    })
 }
 
 fn copy_headers(from: &HeaderMap, to: &mut HeaderMap) {

@@ -19,7 +19,7 @@ use crate::write::update::Part;
 use crate::write::{Write, Written, create, delete, patch, scale, update};
 
 impl Call<'_> {
-    fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
+    pub(super) fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
         let kind = match verb {
             Verb::Create => "CreateOptions",
             Verb::Patch => "PatchOptions",
@@ -57,6 +57,7 @@ impl Call<'_> {
             let options = self.delete_options(&body)?;
             let mut w = self.start(verb)?;
             w.options.dry_run = options.dry_run;
+            w.options.delete = Some(options.clone());
             let written = delete::delete(&mut w, &options).await?;
             return self.written(written, &w.warnings, accepted);
         }
@@ -184,6 +185,7 @@ impl Call<'_> {
             };
             let mut w = Write { path: &path, ..self.start(Verb::Delete)? };
             w.options.dry_run = options.dry_run;
+            w.options.delete = Some(options.clone());
             match delete::delete(&mut w, &options).await {
                 Ok(_) => {}
                 Err(error) if error.code() == 404 => continue,

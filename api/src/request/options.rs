@@ -158,6 +158,8 @@ pub(crate) struct WriteOptions {
     pub field_manager_given: bool,
     pub field_validation: FieldValidation,
     pub force: bool,
+    /// Of a delete, for those who are asked whether it may be.
+    pub delete: Option<DeleteOptions>,
 }
 
 /// The most bytes that a field manager's name may have.
@@ -197,6 +199,7 @@ impl WriteOptions {
             field_manager_given: given.is_some(),
             field_validation,
             force: query.flag("force"),
+            delete: None,
         })
     }
 }

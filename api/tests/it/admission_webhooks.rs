@@ -68,7 +68,8 @@ async fn updates_and_deletes_show_the_old_object() {
     register(&server, VALIDATING, "v", &[webhook("v.example.com", &client, "", &["configmaps"])]).await;
     let path = format!("{CONFIG_MAPS}/a");
     patch_ok(&server, &path, &json!({"data": {"a": "2"}})).await;
-    delete(&server, &path).await.expect(200);
+    let options = json!({"propagationPolicy": "Background", "gracePeriodSeconds": 0});
+    ask(&server, "DELETE", &path).json(&options).send().await.expect(200);
     let asked = hook.asked();
     let (update, gone) = (&asked[0].review["request"], &asked[1].review["request"]);
     assert_eq!(hook.brief(), ["UPDATE configmaps a", "DELETE configmaps a"]);
@@ -76,7 +77,10 @@ async fn updates_and_deletes_show_the_old_object() {
     assert_eq!(update["options"]["kind"], "UpdateOptions");
     assert!(update["oldObject"]["metadata"]["resourceVersion"].is_string());
     assert_eq!((&gone["object"], &gone["oldObject"]["data"]["a"]), (&Value::Null, &json!("2")));
-    assert_eq!(gone["options"]["kind"], "DeleteOptions");
+    assert_eq!(
+        gone["options"],
+        json!({"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1", "propagationPolicy": "Background", "gracePeriodSeconds": 0})
+    );
 }
 
 async fn patch_ok(server: &ApiServer, path: &str, body: &Value) -> Value {
@@ -449,4 +453,43 @@ async fn validating_webhooks_run_at_once_and_connections_are_kept() {
         post(&server, "/api/v1/namespaces/default/secrets", &secret).await.expect(201);
     }
     assert_eq!((quick.asked().len(), quick.connections()), (4, 1));
+}
+
+#[tokio::test]
+async fn a_webhook_may_forbid_to_open_a_stream_into_a_task() {
+    let running = crate::tls::running().await;
+    let hook = Hook::start(|_, review| {
+        let command = &review["request"]["object"]["command"];
+        Reply::Response(json!({"allowed": false, "status": {"message": format!("not {command}")}}))
+    })
+    .await;
+    let rule = json!({"operations": ["CONNECT"], "apiGroups": ["berth.dev"], "apiVersions": ["v1"], "resources": ["tasks/exec"]});
+    let webhook = with(webhook("c.example.com", &hook.client_config("/"), "", &[]), json!({"rules": [rule]}));
+    register(&running.server, VALIDATING, "c", &[webhook]).await;
+    post(&running.server, TASKS, &task("t")).await.expect(201);
+    let client = running.client(berth_api::kubeconfig::Credentials::Token(&running.token)).await;
+    let request = http::Request::get(format!("{TASKS}/t/exec?command=ls&stdout=true")).body(Vec::new()).unwrap();
+    let refused = client.connect(request).await.err().expect("the stream is refused");
+    assert!(refused.to_string().contains("400"), "{refused}");
+    assert_eq!(hook.brief(), ["CONNECT tasks/exec t"]);
+    let request = &hook.asked()[0].review["request"];
+    assert_eq!(request["kind"], json!({"group": "berth.dev", "version": "v1", "kind": "TaskExecOptions"}));
+    assert_eq!((&request["object"]["command"], &request["options"]), (&json!(["ls"]), &Value::Null));
+}
+
+#[tokio::test]
+async fn configurations_go_as_a_collection() {
+    let server = server().await;
+    let hook = Hook::always(json!({"allowed": false})).await;
+    for name in ["a", "b"] {
+        let webhook = webhook("v.example.com", &hook.client_config("/"), "", &["configmaps"]);
+        let mut configuration = configuration(VALIDATING, name, &[webhook]);
+        configuration["metadata"]["labels"] = json!({"mine": "yes"});
+        post(&server, VALIDATING, &configuration).await.expect(201);
+    }
+    get(&server, VALIDATING).await.expect(200);
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(400);
+    ask(&server, "DELETE", &format!("{VALIDATING}?labelSelector=mine%3Dyes")).send().await.expect(200);
+    get(&server, VALIDATING).await.expect(200);
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(201);
 }

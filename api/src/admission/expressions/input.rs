@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Authorizer, Expression};
 use crate::admission::attributes::{Attributes, kind_of, options, user_info};
-use crate::admission::hooks::{Objects, in_version};
+use crate::admission::hooks::Objects;
 use crate::admission::matching::Matched;
+use crate::admission::versions::{Shown, is_other};
 use crate::write::Write;
 
 /// The values of the variables. Borrowed by activations.
@@ -28,7 +29,7 @@ fn request_of(w: &Write<'_>, a: &Attributes, matched: &Matched, objects: Objects
     let given = objects.object.or(objects.old);
     let request_kind = given.map_or(Value::Null, kind_of);
     let mut kind = request_kind.clone();
-    if matched.version != w.resource.version && a.subresource != "scale" {
+    if is_other(w, a, matched) {
         kind["version"] = matched.version.as_str().into();
     }
     let resource =
@@ -56,14 +57,14 @@ fn request_of(w: &Write<'_>, a: &Attributes, matched: &Matched, objects: Objects
 }
 
 impl Input {
-    pub(crate) fn of(w: &Write<'_>, a: &Attributes, matched: &Matched, objects: Objects<'_>, namespace: Value) -> Self {
-        let is_other = matched.version != w.resource.version && a.subresource != "scale";
-        let shown = |object: Option<&Value>| {
-            let Some(object) = object else { return Value::Null };
-            let mut object = if is_other { in_version(w, object, &matched.version) } else { object.clone() };
-            a.add_revision(&mut object);
-            object
-        };
+    pub(crate) fn of(
+        w: &Write<'_>,
+        a: &Attributes,
+        matched: &Matched,
+        objects: Objects<'_>,
+        shown: Shown,
+        namespace: Value,
+    ) -> Self {
         let check = Check {
             group: w.resource.group.clone(),
             resource: w.resource.plural.clone(),
@@ -72,13 +73,7 @@ impl Input {
             name: a.name.clone(),
             ..Check::default()
         };
-        Self {
-            object: shown(objects.object),
-            old: shown(objects.old),
-            request: request_of(w, a, matched, objects),
-            namespace,
-            check,
-        }
+        Self { request: request_of(w, a, matched, objects), object: shown.object, old: shown.old, namespace, check }
     }
 
     /// Everything bound to its name. `variables` are evaluated when they are first looked at.

@@ -8,6 +8,7 @@ use super::table::Hook;
 use crate::admission::attributes::Attributes;
 use crate::admission::expressions::Input;
 use crate::admission::matching::Matched;
+use crate::admission::versions::Shown;
 use crate::status::ApiError;
 use crate::webhook::ServiceTasks;
 use crate::write::Write;
@@ -39,7 +40,8 @@ pub(super) async fn applies(
         return Ok(Some(matched));
     }
     // The namespace is no variable of these conditions' upstream evaluation: it is null there, too.
-    let input = Input::of(w, a, &matched, objects, Value::Null);
+    let shown = Shown::of(w, a, &matched, objects).await?;
+    let input = Input::of(w, a, &matched, objects, shown, Value::Null);
     match hook.conditions.hold(w, &input, None) {
         Ok(holds) => Ok(holds.then_some(matched)),
         Err(why) => {
@@ -69,7 +71,8 @@ pub(super) async fn ask(
     })?;
     let endpoint = hook.endpoint.as_ref().map_err(|why| failed(format!("could not get REST client: {why}")))?;
     let uid = uuid::Uuid::new_v4().to_string();
-    let body = Bytes::from(question(w, a, matched, version, &uid, objects).to_string());
+    let shown = Shown::of(w, a, matched, objects).await.map_err(Failure::Refused)?;
+    let body = Bytes::from(question(w, a, matched, version, &uid, objects, shown).to_string());
     let rows = w.server.registry.snapshot();
     let answer = w
         .server

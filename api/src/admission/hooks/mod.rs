@@ -7,6 +7,6 @@ mod table;
 mod validating;
 
 pub(crate) use mutating::{Reinvocation, fit, forbid_changes, go_words, keep_identity, mutate};
-pub(crate) use review::{Objects, from_version, in_version};
+pub(crate) use review::Objects;
 pub(crate) use table::{Hooks, SOURCES};
 pub(crate) use validating::validate;

@@ -6,10 +6,11 @@ use berth_schema::patch::{PatchError, json_patch};
 use serde_json::{Value, json};
 
 use super::call::{Failure, applies, ask};
-use super::review::{Objects, from_version, in_version};
+use super::review::Objects;
 use super::table::{Hook, Hooks};
 use crate::admission::attributes::Attributes;
 use crate::admission::matching::Matched;
+use crate::admission::versions::{show, take_back};
 use crate::status::ApiError;
 use crate::write::decode::{Format, decode};
 use crate::write::{Write, meta};
@@ -77,7 +78,7 @@ pub(crate) async fn mutate(
         }
         let mut asked = ask_and_note(w, a, hook, &matched, objects, (run.round, index)).await?;
         if let Some(patch) = asked.take() {
-            let patched = apply(w, a, &matched, object, &patch)?;
+            let patched = apply(w, a, &matched, object, &patch).await?;
             let differs = patched != *object;
             note_patch(w, hook, (run.round, index), differs, &patch);
             if differs {
@@ -157,15 +158,17 @@ async fn ask_and_note(
 }
 
 /// The object with a patch applied, in the version that the webhook saw.
-fn apply(w: &Write<'_>, a: &Attributes, matched: &Matched, object: &Value, patch: &Value) -> Result<Value, ApiError> {
-    let is_other = matched.version != w.resource.version && a.subresource != "scale";
-    let mut seen = if is_other { in_version(w, object, &matched.version) } else { object.clone() };
-    a.add_revision(&mut seen);
+async fn apply(
+    w: &Write<'_>,
+    a: &Attributes,
+    matched: &Matched,
+    object: &Value,
+    patch: &Value,
+) -> Result<Value, ApiError> {
+    let seen = show(w, a, matched, Some(object)).await?;
     let mut patched = json_patch(&seen, patch).map_err(|error| ApiError::internal(go_words(&error, patch)))?;
     keep_identity(&seen, object, &mut patched)?;
-    if is_other {
-        from_version(w, &mut patched, &matched.version);
-    }
+    let mut patched = take_back(w, a, matched, patched).await?;
     if a.subresource != "scale" {
         w.check_kind(&mut patched).map_err(|error| ApiError::internal(error.message()))?;
         fit(w, &mut patched)?;

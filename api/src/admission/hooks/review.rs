@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::table::ReviewVersion;
 use crate::admission::attributes::{Attributes, kind_of, options, user_info};
 use crate::admission::matching::Matched;
+use crate::admission::versions::{Shown, is_other};
 use crate::status::{ApiError, Cause, Details};
 use crate::write::Write;
 
@@ -27,20 +28,14 @@ pub(super) fn question(
     version: ReviewVersion,
     uid: &str,
     objects: Objects<'_>,
+    shown: Shown,
 ) -> Value {
     let given = objects.object.or(objects.old);
     let request_kind = given.map_or(Value::Null, kind_of);
     let resource =
         |version: &str| json!({"group": w.resource.group, "version": version, "resource": w.resource.plural});
-    let is_other = matched.version != w.resource.version && a.subresource != "scale";
-    let converted = |object: Option<&Value>| {
-        let Some(object) = object else { return Value::Null };
-        let mut object = if is_other { in_version(w, object, &matched.version) } else { object.clone() };
-        a.add_revision(&mut object);
-        object
-    };
     let mut kind = request_kind.clone();
-    if is_other {
+    if is_other(w, a, matched) {
         kind["version"] = matched.version.as_str().into();
     }
     let mut request = json!({
@@ -51,8 +46,8 @@ pub(super) fn question(
         "requestResource": resource(&w.resource.version),
         "operation": a.operation.as_str(),
         "userInfo": user_info(w),
-        "object": converted(objects.object),
-        "oldObject": converted(objects.old),
+        "object": shown.object,
+        "oldObject": shown.old,
         "dryRun": a.dry_run,
         "options": options(w, a.operation),
     });
@@ -66,26 +61,6 @@ pub(super) fn question(
         request["requestSubResource"] = a.subresource.as_str().into();
     }
     json!({"kind": "AdmissionReview", "apiVersion": version.api_version(), "request": request})
-}
-
-/// An object of the request in another version of its kind.
-pub(crate) fn in_version(w: &Write<'_>, object: &Value, version: &str) -> Value {
-    let mut object = object.clone();
-    let rows = w.server.registry.rows();
-    if let Some(row) = rows.find(&w.resource.group, version, &w.resource.plural) {
-        w.resource.to_stored_version(&mut object);
-        row.to_request_version(&mut object);
-    }
-    object
-}
-
-/// The reverse.
-pub(crate) fn from_version(w: &Write<'_>, object: &mut Value, version: &str) {
-    let rows = w.server.registry.rows();
-    if let Some(row) = rows.find(&w.resource.group, version, &w.resource.plural) {
-        row.to_stored_version(object);
-        w.resource.to_request_version(object);
-    }
 }
 
 /// What a webhook said.

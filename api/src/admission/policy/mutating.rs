@@ -9,8 +9,9 @@ use super::table::{Binding, Mutation, Policies, Policy};
 use super::validating::namespace_of;
 use crate::admission::attributes::Attributes;
 use crate::admission::expressions::{Authorizer, Input};
-use crate::admission::hooks::{Objects, Reinvocation, fit, from_version, in_version, keep_identity};
+use crate::admission::hooks::{Objects, Reinvocation, fit, keep_identity};
 use crate::admission::matching::Matched;
+use crate::admission::versions::{Shown, show, take_back};
 use crate::status::{ApiError, Cause, Details};
 use crate::write::{Write, meta};
 
@@ -94,7 +95,7 @@ pub(crate) async fn mutate(
                     continue;
                 }
                 let space = namespace.clone().unwrap_or_default();
-                match change(w, a, policy, &matched, space, object, old, params.as_ref()) {
+                match change(w, a, policy, &matched, space, object, old, params.as_ref()).await {
                     Ok(None) => continue,
                     Ok(Some(new)) if new != *object => {
                         *object = new;
@@ -130,7 +131,7 @@ enum Failed {
 
 /// The object with all mutations of a policy applied; `None` when its conditions do not hold.
 #[allow(clippy::too_many_arguments, reason = "what one evaluation is about, used once")]
-fn change(
+async fn change(
     w: &Write<'_>,
     a: &Attributes,
     policy: &Policy,
@@ -145,11 +146,12 @@ fn change(
         return Err(failed(why));
     }
     let is_scale = a.subresource == "scale";
-    let is_other = matched.version != w.resource.version && !is_scale;
     let rows = w.server.registry.snapshot();
     let row = rows.find(&w.resource.group, &matched.version, &w.resource.plural).unwrap_or(w.resource);
     let mut current = object.clone();
-    let mut input = Input::of(w, a, matched, Objects { object: Some(&current), old }, namespace);
+    let objects = Objects { object: Some(object), old };
+    let shown = Shown::of(w, a, matched, objects).await.map_err(Failed::Whole)?;
+    let mut input = Input::of(w, a, matched, objects, shown, namespace);
     if !policy.conditions.is_empty() && !policy.conditions.hold(w, &input, params).map_err(Failed::Expression)? {
         return Ok(None);
     }
@@ -169,17 +171,13 @@ fn change(
         };
         let mut new = new.map_err(Failed::Expression)?;
         keep_identity(&input.object, &current, &mut new).map_err(Failed::Whole)?;
-        if is_other {
-            from_version(w, &mut new, &matched.version);
-        }
+        let mut new = take_back(w, a, matched, new).await.map_err(Failed::Whole)?;
         if !is_scale {
             w.check_kind(&mut new).map_err(|error| Failed::Expression(error.message().to_owned()))?;
             fit(w, &mut new).map_err(Failed::Whole)?;
         }
         current = new;
-        let mut shown = if is_other { in_version(w, &current, &matched.version) } else { current.clone() };
-        a.add_revision(&mut shown);
-        input.object = shown;
+        input.object = show(w, a, matched, Some(&current)).await.map_err(Failed::Whole)?;
     }
     Ok(Some(current))
 }

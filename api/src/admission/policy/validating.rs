@@ -8,6 +8,7 @@ use super::table::{Binding, Policies, Policy};
 use crate::admission::attributes::{Attributes, namespace_object};
 use crate::admission::expressions::Input;
 use crate::admission::hooks::Objects;
+use crate::admission::versions::Shown;
 use crate::status::ApiError;
 use crate::write::Write;
 
@@ -93,8 +94,11 @@ pub(crate) async fn validate(
             if namespace.is_none() {
                 namespace = Some(namespace_of(w, a).await?);
             }
-            let input =
-                input.get_or_insert_with(|| Input::of(w, a, &matched, objects, namespace.clone().unwrap_or_default()));
+            if input.is_none() {
+                let shown = Shown::of(w, a, &matched, objects).await?;
+                input = Some(Input::of(w, a, &matched, objects, shown, namespace.clone().unwrap_or_default()));
+            }
+            let Some(input) = &input else { continue };
             for params in &params {
                 judge(w, policy, binding, input, params.as_ref(), &mut found);
             }
