@@ -45,6 +45,7 @@ pub(crate) async fn create(
     }
     check(w, &object)?;
     crate::authz::may_grant(w, &name, &object)?;
+    crate::authn::signing::may_create(w, &name, &object)?;
     if let Some(managed) = managed.filter(|_| tracked) {
         meta::of(&mut object).insert("managedFields".into(), managed);
     }

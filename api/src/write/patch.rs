@@ -218,7 +218,7 @@ fn merged(w: &Write<'_>, live: Option<&Value>, applied: &Value, part: Part) -> R
     let resource = Arc::clone(w.resource);
     let api_version = resource.api_version();
     let reset = match part {
-        Part::Status => ResetFields::AllButStatus,
+        Part::Status | Part::Approval => ResetFields::AllButStatus,
         Part::Main if resource.has_status => ResetFields::Status,
         Part::Main | Part::Finalize => ResetFields::None,
     };

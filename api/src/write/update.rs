@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::decode::Decoded;
 use super::{Current, Step, Wanted, Write, Written, create, meta};
 use crate::admission::{self, Operation};
+use crate::authn;
 use crate::registry::Resource;
 use crate::status::ApiError;
 
@@ -20,6 +21,8 @@ pub(crate) enum Part {
     Status,
     /// `spec.finalizers` of a namespace.
     Finalize,
+    /// The conditions of a request for a certificate.
+    Approval,
 }
 
 impl Part {
@@ -28,6 +31,7 @@ impl Part {
             Self::Main => "",
             Self::Status => "status",
             Self::Finalize => "finalize",
+            Self::Approval => "approval",
         }
     }
 }
@@ -132,10 +136,12 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
     if part == Part::Main {
         (resource.strategy.validate)(&new, Some(old), &mut errors);
     }
+    authn::signing::validate_part(w, part, &new, old, &mut errors);
     if !errors.is_empty() {
         return Err(w.invalid(w.name(), errors));
     }
     crate::authz::may_update(w, old, &new)?;
+    authn::signing::may_update(w, part, old, &new)?;
     let spec_changed = differs_beyond_status(&resource, old, &new);
     if resource.rules.generation && spec_changed {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
@@ -160,11 +166,12 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
 fn carry_over(w: &Write<'_>, new: &mut Value, old: &Value, part: Part) {
     keep_managed_fields(new, old);
     match part {
-        Part::Status => only_field(new, old, &["status"]),
+        Part::Status | Part::Approval => only_field(new, old, &["status"]),
         Part::Finalize => only_field(new, old, &["spec"]),
         Part::Main if w.resource.has_status => set_or_remove(new, "status", old.get("status").cloned()),
         Part::Main => {}
     }
+    authn::signing::carry_over(w, new, old, part);
     meta::prepare_update(new, old);
     if part == Part::Main {
         (w.resource.strategy.prepare_update)(new, old);
