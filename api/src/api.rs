@@ -20,6 +20,7 @@ use crate::body::ApiBody;
 use crate::fairness;
 use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
 use crate::inner::Inner;
+use crate::registry::form::Form;
 use crate::registry::{Registry, Resource, Storage, builtin, core, crd, resource, reviews};
 
 /// Where objects are kept.
@@ -158,7 +159,7 @@ async fn built_in_rows(store: &Arc<dyn Store>) -> Result<Vec<Resource>, StoreErr
         let (group, plural) = (text(&crd["spec"]["group"]), text(&crd["spec"]["names"]["plural"]));
         let version = builtin::storage_version(crd).unwrap_or("v1");
         let storage = open_storage(store, &group, &plural, version, builtin::indexed_fields(crd)).await?;
-        Ok::<_, StoreError>(builtin::rows_of(crd, &storage, true, &builtin::Age::default()))
+        Ok::<_, StoreError>(builtin::rows_of(crd, &storage, true, &Form::default()))
     });
     let kinds = core::kinds();
     let standard = kinds.iter().filter(|kind| kind.shown_from.is_none()).map(|kind| async move {

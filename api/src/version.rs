@@ -22,7 +22,7 @@ pub(crate) struct Stored {
 
 /// Whether an object written at this revision can be shown as it is stored.
 pub(crate) fn is_as_stored(resource: &Resource, revision: Revision) -> bool {
-    revision > resource.life.since && resource.is_stored_version()
+    revision > resource.life.form.since() && resource.is_stored_version()
 }
 
 /// Brings objects from their stored form into the version of the resource.
@@ -36,7 +36,7 @@ pub(crate) async fn to_request(
 ) -> Result<Vec<Value>, ApiError> {
     let wanted = resource.api_version();
     let is_other = |object: &Value| object["apiVersion"] != wanted.as_str();
-    let fits: Vec<bool> = stored.iter().map(|s| s.revision > resource.life.since).collect();
+    let fits: Vec<bool> = stored.iter().map(|s| s.revision > resource.life.form.since()).collect();
     let mut objects: Vec<Value> = stored.into_iter().map(|s| s.object).collect();
     match &resource.life.conversion {
         Some(webhook) if objects.iter().any(is_other) => webhook.convert(server, &wanted, &mut objects).await?,
@@ -59,7 +59,7 @@ pub(crate) async fn object_to_request(
     object: Value,
     revision: Revision,
 ) -> Result<Value, ApiError> {
-    if revision > resource.life.since && object["apiVersion"] == resource.api_version() {
+    if revision > resource.life.form.since() && object["apiVersion"] == resource.api_version() {
         return Ok(object);
     }
     let mut objects = to_request(server, resource, vec![Stored { object, revision }]).await?;

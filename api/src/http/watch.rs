@@ -205,7 +205,7 @@ impl Watching {
             Err(error) => return Some(self.last(&error)),
         }
         loop {
-            let (stop, replaced) = (self.stop.clone(), self.view.resource.life.replaced.clone());
+            let (stop, replaced) = (self.stop.clone(), self.view.resource.life.form.replaced());
             let timer = if self.bookmarks { self.next_bookmark } else { self.end };
             tokio::select! {
                 biased;

@@ -34,6 +34,7 @@ impl Call<'_> {
             now: self.now,
             warnings: Vec::new(),
             trail: self.trail,
+            _writing: self.resource.life.form.write(),
         })
     }
 
@@ -109,6 +110,7 @@ impl Call<'_> {
         let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
         problems.extend(self.resource.structural().prune(&mut review).iter().map(ToString::to_string));
         w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
+        w.check_types(&review)?;
         // Clients in Go send the answer's empty form along with the question: it is ours to give, and checked by nobody.
         if let Some(fields) = review.as_object_mut() {
             fields.remove("status");
@@ -211,7 +213,12 @@ impl Call<'_> {
         let input = if verb == Verb::Update {
             let format = Format::of(self.content_type())
                 .ok_or_else(|| ApiError::unsupported_media("application/json, application/yaml"))?;
-            scale::Input::Whole(decode(&body, format)?)
+            scale::Input::Whole(match format {
+                Format::Protobuf => {
+                    Decoded { value: protobuf::decode(&body, "autoscaling", "Scale")?, duplicates: Vec::new() }
+                }
+                format => decode(&body, format)?,
+            })
         } else {
             scale::Input::Patch(PatchKind::of(self.content_type(), false)?, &body)
         };

@@ -2,24 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use berth_store::Revision;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::crd::Conversion;
+use super::form::Form;
 use super::resource::{LazySchema, Life, Resource, Rules, ScalePaths, Storage};
 use super::strategy;
 
-/// Since when a definition has its present form, and what tells that it has another.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Age {
-    /// The revision at which the form was first seen.
-    pub since: Revision,
-    pub replaced: CancellationToken,
-}
-
 /// The rows of a definition (as JSON), one for each served version.
-pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool, age: &Age) -> Vec<Resource> {
+pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool, form: &Form) -> Vec<Resource> {
     let spec = &crd["spec"];
     let names = &spec["names"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -66,7 +57,7 @@ pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool, age: 
                 deprecation: deprecation(version, &group, &name, &kind),
                 terminating,
                 storage: Arc::clone(storage),
-                life: Life { since: age.since, conversion: Conversion::of(crd), replaced: age.replaced.clone() },
+                life: Life { form: form.clone(), conversion: Conversion::of(crd) },
                 compiled: OnceLock::new(),
                 columns: OnceLock::new(),
                 group: group.clone(),

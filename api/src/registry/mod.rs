@@ -4,6 +4,7 @@
 pub(crate) mod builtin;
 pub(crate) mod core;
 pub(crate) mod crd;
+pub(crate) mod form;
 pub(crate) mod resource;
 pub(crate) mod reviews;
 pub(crate) mod strategy;

@@ -7,12 +7,11 @@ use berth_schema::Structural;
 use berth_schema::openapi::KindDoc;
 use berth_schema::patch::BuiltinLists;
 use berth_schema::table::Columns;
-use berth_store::Revision;
 use berth_store::cache::Cache;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::crd::Conversion;
+use super::form::Form;
 use super::reviews::Answer;
 use super::strategy::Strategy;
 use crate::request::Verb;
@@ -94,13 +93,9 @@ pub(crate) struct Storage {
 /// What a stored definition has been through. Kinds that ship with the binary have the default.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
-    /// The revision at which the definition last changed what objects look like: those written up to it are fitted
-    /// to the present schema when they are read.
-    pub since: Revision,
+    pub form: Form,
     /// The webhook between its versions.
     pub conversion: Option<Conversion>,
-    /// Cancelled when the definition changes or goes: watches end, and clients come back to what is there then.
-    pub replaced: CancellationToken,
 }
 
 /// One version of one kind.

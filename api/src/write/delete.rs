@@ -63,7 +63,7 @@ pub(crate) async fn delete(w: &mut Write<'_>, options: &DeleteOptions) -> Result
         }
         let uid = meta::text(&current.object, "uid");
         let body = status::deleted(w.resource.named(), &name, uid).into();
-        return Ok(Written { code: 200, body, is_object: false });
+        return Ok(Written { code: 200, body, is_object: false, kept: None });
     }
     Err(ApiError::stale(w.resource.named(), &name))
 }

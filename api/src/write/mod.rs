@@ -11,6 +11,7 @@ pub(crate) mod meta;
 mod misfit;
 pub(crate) mod patch;
 pub(crate) mod scale;
+pub(crate) mod settled;
 pub(crate) mod turns;
 pub(crate) mod update;
 
@@ -20,6 +21,7 @@ use berth_schema::FieldError;
 use berth_store::{Kv, Op, OpResponse, Revision, StoreError, Txn};
 use bytes::Bytes;
 use serde_json::Value;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::audit::Trail;
 use crate::authn::UserInfo;
@@ -51,6 +53,8 @@ pub(crate) struct Write<'a> {
     /// For `Warning` headers.
     pub warnings: Vec<String>,
     pub trail: &'a Trail,
+    /// Until this write has ended, objects may still come in this form of the definition.
+    pub _writing: TaskTrackerToken,
 }
 
 /// The answer of a write.
@@ -61,6 +65,8 @@ pub(crate) struct Written {
     pub body: Bytes,
     /// The body is an object of the resource, which may be asked for as a Table and the like.
     pub is_object: bool,
+    /// Nothing was written: the object stays at this revision.
+    pub kept: Option<Revision>,
 }
 
 /// The stored object that a write starts from.
@@ -141,7 +147,11 @@ impl Write<'_> {
             };
             let (txn, new) = match step {
                 Step::Complete(_) => return Err(ApiError::internal("a write was completed twice")),
-                Step::Keep => return Ok(self.answer(200, &Encoded::new(&current.object), current.revision)),
+                Step::Keep => {
+                    let kept = Some(current.revision);
+                    let answer = self.answer(200, &Encoded::new(&current.object), current.revision);
+                    return Ok(Written { kept, ..answer });
+                }
                 Step::Put(object) => {
                     let (shown, stored) = self.encode(object).await?;
                     (self.put(&key, stored, current.revision).await?, shown)
@@ -187,7 +197,7 @@ impl Write<'_> {
     /// The answer with the object as it now is.
     pub(crate) fn answer(&self, code: u16, encoded: &Encoded, revision: Revision) -> Written {
         let body = if revision == 0 { encoded.stored() } else { encoded.with_revision(revision) };
-        Written { code, body, is_object: true }
+        Written { code, body, is_object: true, kept: None }
     }
 
     /// Turns field problems (unknown and duplicate fields) into warnings, or into `error` when asked to be strict.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::decode::{Decoded, Format, decode};
 use super::update::{Booking, Part, check_revision};
-use super::{Current, Step, Wanted, Write, Written, create, meta, misfit};
+use super::{Current, Step, Wanted, Write, Written, create, meta, misfit, settled};
 use crate::registry::strategy::config;
 use crate::request::FieldValidation;
 use crate::status::{ApiError, Cause};
@@ -141,6 +141,20 @@ async fn apply_patch(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<Writt
         let message = "Required value: is required for apply patch".to_owned();
         return Err(ApiError::invalid_option("PatchOptions", "fieldManager", "FieldValueRequired", message));
     }
+    let print = settled::print(w, body, part);
+    if let Some(print) = &print
+        && let Some(written) = settled::answer(w, print).await?
+    {
+        return Ok(written);
+    }
+    let written = merge_and_write(w, body, part).await?;
+    if let Some(print) = print {
+        settled::remember(w, print, &written);
+    }
+    Ok(written)
+}
+
+async fn merge_and_write(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<Written, ApiError> {
     let Decoded { value: mut applied, duplicates } = decode(body, Format::Yaml)?;
     check_applied(w, &mut applied)?;
     let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();

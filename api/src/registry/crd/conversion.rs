@@ -6,16 +6,17 @@ use serde_json::{Map, Value, json};
 
 use crate::inner::Inner;
 use crate::status::ApiError;
+use crate::webhook::{Endpoint, ServiceTasks};
 use crate::write::meta;
 
 /// How long a webhook may take to convert; upstream's limit.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The webhook that a definition names.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Conversion {
-    /// `spec.conversion.webhook.clientConfig`.
-    client_config: Value,
+    /// Where it listens; else what is wrong with `spec.conversion.webhook.clientConfig`.
+    endpoint: Result<Endpoint, String>,
     kind: String,
 }
 
@@ -24,7 +25,7 @@ impl Conversion {
     pub(crate) fn of(crd: &Value) -> Option<Self> {
         let conversion = &crd["spec"]["conversion"];
         (conversion["strategy"] == "Webhook").then(|| Self {
-            client_config: conversion["webhook"]["clientConfig"].clone(),
+            endpoint: Endpoint::of_client_config(&conversion["webhook"]["clientConfig"]),
             kind: crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned(),
         })
     }
@@ -99,8 +100,12 @@ impl Conversion {
     }
 
     async fn ask(&self, server: &Inner, review: &Value) -> Result<Value, String> {
-        let _ = (server, review, TIMEOUT, &self.client_config);
-        Err("conversion webhooks are not called yet".to_owned())
+        let endpoint = self.endpoint.as_ref().map_err(Clone::clone)?;
+        let rows = server.registry.snapshot();
+        let body = review.to_string().into();
+        let answer = server.webhooks.post(&ServiceTasks(&rows), endpoint, body, TIMEOUT).await;
+        let answer = answer.map_err(|error| error.to_string())?;
+        serde_json::from_slice(&answer).map_err(|error| format!("the answer is not JSON: {error}"))
     }
 }
 
@@ -125,6 +130,6 @@ mod tests {
 
     #[test]
     fn without_a_webhook_there_is_nothing_to_call() {
-        assert_eq!(Conversion::of(&json!({"spec": {"conversion": {"strategy": "None"}}})), None);
+        assert!(Conversion::of(&json!({"spec": {"conversion": {"strategy": "None"}}})).is_none());
     }
 }

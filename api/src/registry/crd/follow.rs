@@ -13,7 +13,8 @@ use super::FINALIZER_CLEANUP;
 use super::rules::conditions;
 use crate::api::open_storage;
 use crate::inner::Inner;
-use crate::registry::builtin::{self, Age};
+use crate::registry::builtin;
+use crate::registry::form::Form;
 use crate::registry::{Resource, Rows, Storage};
 use crate::write::encode::Encoded;
 use crate::write::meta;
@@ -49,7 +50,7 @@ struct Served {
     indexed: Vec<String>,
     /// The specification that the rows were made of, and whether the definition was being deleted.
     spec: (Value, bool),
-    age: Age,
+    form: Form,
 }
 
 impl Follower {
@@ -118,7 +119,7 @@ impl Follower {
             if let Some(served) = self.served.remove(name) {
                 tracing::info!(definition = name, "a definition is gone; its kind is no longer served");
                 self.inner.registry.replace(&served.group, &served.plural, Vec::new());
-                served.age.replaced.cancel();
+                drop(served.form.replace());
             }
             return;
         };
@@ -158,16 +159,22 @@ impl Follower {
         // Whoever watches must come back when objects look different, and only then.
         if self.served.get(name).is_none_or(|served| served.spec != spec) {
             let before = self.served.get(name);
-            let age = match before.filter(|served| served.spec.0 == spec.0) {
-                Some(served) => served.age.clone(),
-                None => Age { since: revision, ..Age::default() },
+            let form = match before {
+                Some(served) if served.spec.0 == spec.0 => served.form.clone(),
+                Some(_) => Form::in_place_of_another(),
+                None => Form::since_revision(revision),
             };
-            self.inner.registry.replace(&group, &plural, builtin::rows_of(crd, &storage, false, &age));
+            self.inner.registry.replace(&group, &plural, builtin::rows_of(crd, &storage, false, &form));
             if let Some(before) = before.filter(|served| served.spec.0 != spec.0) {
-                before.age.replaced.cancel();
+                let left = before.form.replace();
+                let (inner, name, form) = (Arc::clone(&self.inner), name.to_owned(), form.clone());
+                tokio::spawn(async move {
+                    left.await;
+                    settle_form(&inner, &name, &form).await;
+                });
             }
             let (group, plural) = (group.clone(), plural.clone());
-            self.served.insert(name.to_owned(), Served { group, plural, storage, indexed, spec, age });
+            self.served.insert(name.to_owned(), Served { group, plural, storage, indexed, spec, form });
         }
         let rows = self.inner.registry.snapshot();
         Ok(rows.ordered.iter().filter(|row| row.group == group && row.plural == plural).cloned().collect())
@@ -234,6 +241,32 @@ impl Follower {
                 () = empty(&inner, &row) => remove_finalizer(inner, name).await,
             }
         });
+    }
+}
+
+/// All writes of a definition's former form have ended. Says so in the definition's status: after a restart its
+/// revision is what tells old objects from new ones, and must be above the last write in the former form.
+async fn settle_form(inner: &Inner, name: &str, form: &Form) {
+    let key: Arc<str> = format!("{}{name}", crate::registry::resource::storage_prefix(GROUP, PLURAL)).into();
+    loop {
+        let Ok(found) = inner.store.get(&key, None).await else { return };
+        let Some(kv) = found.kv else { return };
+        let Ok(mut crd) = serde_json::from_slice::<Value>(&kv.value) else { return };
+        let generation = crd["metadata"]["generation"].clone();
+        if !crd["status"].is_object() || crd["status"]["observedGeneration"] == generation {
+            break;
+        }
+        crd["status"]["observedGeneration"] = generation;
+        match inner.store.txn(Txn::update(Arc::clone(&key), Encoded::new(&crd).stored(), kv.mod_revision)).await {
+            Ok(done) if done.succeeded => break,
+            // Somebody else wrote it: look again.
+            Ok(_) => {}
+            // Reads stay slower, and right.
+            Err(_) => return,
+        }
+    }
+    if let Ok(revision) = inner.store.current_revision().await {
+        form.settle(revision);
     }
 }
 

@@ -7,6 +7,7 @@ use berth_schema::{FieldError, Structural};
 use serde_json::{Value, json};
 
 use super::FINALIZER_CLEANUP;
+use crate::webhook::Endpoint;
 use crate::write::meta::{is_dns_label, is_dns_subdomain};
 
 /// Fills in the names that can be derived, the conversion, and the finalizer that waits for the objects.
@@ -90,19 +91,49 @@ pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
             errors.push(FieldError::invalid(format!("spec.names.{field}"), &spec["names"][field], message));
         }
     }
-    let strategy = spec["conversion"]["strategy"].as_str().unwrap_or("None");
-    if strategy != "None" {
-        // Accepted and ignored, it would serve objects in a version that they are not in.
-        let field = "spec.conversion.strategy";
-        errors.push(FieldError::invalid(
-            field,
-            &json!(strategy),
-            "only None is supported: versions differ in apiVersion alone",
-        ));
-    }
+    validate_conversion(&spec["conversion"], errors);
     validate_versions(spec, errors);
     if let Some(old) = old {
         validate_change(new, old, errors);
+    }
+}
+
+fn validate_conversion(conversion: &Value, errors: &mut Vec<FieldError>) {
+    let field = "spec.conversion";
+    let webhook = &conversion["webhook"];
+    match conversion["strategy"].as_str().unwrap_or_default() {
+        "None" if webhook.is_null() => {}
+        "None" => {
+            let message = "should not be set when strategy is not set to Webhook";
+            errors.push(FieldError::forbidden(format!("{field}.webhook"), message));
+        }
+        "Webhook" => {
+            let config = &webhook["clientConfig"];
+            if config.is_null() {
+                let message = "required when strategy is set to Webhook";
+                errors.push(FieldError::required(format!("{field}.webhook.clientConfig"), message));
+            } else {
+                let field = format!("{field}.webhook.clientConfig");
+                if config["url"].is_null() == config["service"].is_null() {
+                    errors.push(FieldError::required(field, "exactly one of url or service is required"));
+                } else if let Err(why) = Endpoint::of_client_config(config) {
+                    errors.push(FieldError::invalid(field, &config["url"], &why));
+                }
+            }
+            let versions = webhook["conversionReviewVersions"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let field = format!("{field}.webhook.conversionReviewVersions");
+            if versions.is_empty() {
+                errors.push(FieldError::required(field, "must specify at least one version"));
+            } else if !versions.iter().any(|version| version == "v1") {
+                let message = "must include at least one of v1";
+                errors.push(FieldError::invalid(field, &webhook["conversionReviewVersions"], message));
+            }
+        }
+        other => {
+            let known = [json!("None"), json!("Webhook")];
+            let error = FieldError::not_supported(format!("{field}.strategy"), &json!(other), &known);
+            errors.push(error);
+        }
     }
 }
 
