@@ -39,7 +39,7 @@ impl Cluster {
         let client = server.client(UserInfo::new("test", &["system:masters"]));
         let stop = CancellationToken::new();
         let options = Options { parts, ..Options::new("test", stop.clone()) };
-        let acting = server.client(UserInfo::new("berth-controllers", &["system:masters"]));
+        let acting = server.client(UserInfo::controllers());
         let manager = berth_controllers::run(acting, options).await.unwrap();
         manager.wait_ready().await;
         Self { server, client, manager, stop }
