@@ -108,13 +108,15 @@ impl Connections {
     fn evict(&self) {
         let open = self.shared.open.lock();
         let mut idle: Vec<_> = open
-            .values()
-            .filter(|one| one.busy.load(Ordering::Acquire) == 0)
-            .map(|one| (one.asked.load(Ordering::Relaxed) > 0, one.heard_ms.load(Ordering::Relaxed), one))
+            .iter()
+            .filter(|(_, one)| one.busy.load(Ordering::Acquire) == 0)
+            .map(|(number, one)| {
+                ((one.asked.load(Ordering::Relaxed) > 0, one.heard_ms.load(Ordering::Relaxed), *number), one)
+            })
             .collect();
-        idle.sort_unstable_by_key(|(has_asked, heard, _)| (*has_asked, *heard));
+        idle.sort_unstable_by_key(|(order, _)| *order);
         let count = (self.shared.max / EVICTED_PART).max(1);
-        for (.., one) in idle.into_iter().take(count) {
+        for (_, one) in idle.into_iter().take(count) {
             one.gone.cancel();
         }
     }

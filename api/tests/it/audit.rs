@@ -125,7 +125,7 @@ rules:
     let pretty = serde_json::to_string_pretty(&config_map("a")).unwrap();
     ask(server, "POST", CONFIG_MAPS).header("content-type", "application/json").body(pretty).send().await.expect(201);
     patch(server, "merge", &format!("{CONFIG_MAPS}/a"), &json!({"data": {"b": "2"}})).await.expect(200);
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {x: \"1\"}\n";
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: written}\ndata: {x: \"1\"}\n";
     ask(server, "POST", CONFIG_MAPS).header("content-type", "application/yaml").body(yaml).send().await.expect(201);
     get(server, CONFIG_MAPS).await.expect(200);
     post(server, SERVICES, &service("s")).await.expect(201);
@@ -138,7 +138,7 @@ rules:
         [
             "ResponseComplete create configmaps a 201",
             "ResponseComplete patch configmaps a 200",
-            "ResponseComplete create configmaps y 201",
+            "ResponseComplete create configmaps written 201",
             "ResponseComplete create services s 201",
             "ResponseComplete get /version - 200",
         ]

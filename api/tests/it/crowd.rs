@@ -28,7 +28,7 @@ async fn is_answering(running: &Running) {
 }
 
 /// A connection with its handshake done, that trusts anybody.
-async fn secure(address: SocketAddr, running: &Running) -> tokio_rustls::client::TlsStream<TcpStream> {
+pub(crate) async fn secure(address: SocketAddr, running: &Running) -> tokio_rustls::client::TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     let pem = running.pki.ca_pem().as_bytes();
     let (_, pem) = x509_parser::pem::parse_x509_pem(pem).unwrap();

@@ -83,7 +83,10 @@ async fn what_is_planted_in_objects_tokens_and_patches_is_found_nowhere_else() {
         let path = format!("{SECRETS}?fieldValidation=Strict");
         errors.push(post(server, &path, &secret(&format!("bad-{n}"), more)).await);
     }
-    let twice = format!("{{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"data\":{{\"a\":\"{0}\",\"a\":\"{0}\"}}", planted.plant());
+    let twice = format!(
+        "{{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"data\":{{\"a\":\"{0}\",\"a\":\"{0}\"}}",
+        planted.plant()
+    );
     errors.push(ask(server, "POST", SECRETS).header("content-type", "application/json").body(twice).send().await);
     let yaml = format!("kind: Secret\ndata:\n\t{}: x\n", planted.plant());
     errors.push(ask(server, "POST", SECRETS).header("content-type", "application/yaml").body(yaml).send().await);
@@ -96,7 +99,7 @@ async fn what_is_planted_in_objects_tokens_and_patches_is_found_nowhere_else() {
         ("strategic", json!({"data": planted.plant()})),
         ("json", json!([{"op": "test", "path": "/data/k", "value": planted.plant()}])),
         ("json", json!([{"op": "replace", "path": "/data/none", "value": planted.plant()}])),
-        ("json", json!([{"op": planted.plant(), "path": "/data/k"}])),
+        ("json", json!([{"op": "invent", "path": "/data/k", "value": planted.plant()}])),
     ] {
         errors.push(patch(server, kind, &good, &body).await);
     }
@@ -110,7 +113,8 @@ async fn what_is_planted_in_objects_tokens_and_patches_is_found_nowhere_else() {
     errors.push(ask_as(server, None, "GET", SECRETS).header("authorization", &format!("Basic {basic}")).send().await);
     let cookie = planted.plant();
     ask(server, "GET", SECRETS).header("cookie", &format!("session={cookie}")).send().await.expect(200);
-    let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": planted.plant()}});
+    let review =
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": planted.plant()}});
     // The answer to the review has its spec, for whoever asked; nobody else may see it.
     post(server, "/apis/authentication.k8s.io/v1/tokenreviews", &review).await;
 
