@@ -151,7 +151,16 @@ fn subresources(row: &Resource) -> Vec<Subresource<'_>> {
     if row.scale.is_some() {
         found.push(Subresource { name: "scale", kind: "Scale", group: "autoscaling", version: "v1", verbs: changed() });
     }
-    found.extend(row.other_subresources.iter().map(|(name, verbs)| own(name, verbs.to_vec())));
+    found.extend(row.other_subresources.iter().map(|(name, verbs)| match *name {
+        "token" => Subresource {
+            name,
+            kind: "TokenRequest",
+            group: "authentication.k8s.io",
+            version: "v1",
+            verbs: verbs.to_vec(),
+        },
+        _ => own(name, verbs.to_vec()),
+    }));
     found
 }
 

@@ -72,6 +72,18 @@ async fn reviews_take_protobuf() {
 }
 
 #[tokio::test]
+async fn a_scale_takes_protobuf() {
+    let server = server_with_widgets().await;
+    post(&server, WIDGETS, &widget("w")).await.expect(201);
+    let scale = json!({"apiVersion": "autoscaling/v1", "kind": "Scale",
+        "metadata": {"name": "w", "namespace": "default"}, "spec": {"replicas": 4}, "status": {"replicas": 0}});
+    let path = format!("{WIDGETS}/w/scale");
+    let body = Encoder::new().body(&scale);
+    let scaled = ask(&server, "PUT", &path).header("content-type", PROTOBUF).body(body).send().await.expect(200);
+    assert_eq!(scaled["spec"]["replicas"], 4);
+}
+
+#[tokio::test]
 async fn broken_protobuf_is_a_bad_request_and_other_kinds_take_none() {
     let server = server_with_widgets().await;
     for body in [b"{}".to_vec(), b"k8s\0\xff".to_vec(), b"k8s\0\x12\x7f\x00".to_vec()] {

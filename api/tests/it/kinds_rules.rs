@@ -309,6 +309,32 @@ async fn services_of_other_servers_and_requests_for_certificates() {
 }
 
 #[tokio::test]
+async fn definitions_and_namespaces() {
+    refuses(
+        "CustomResourceDefinition",
+        &[
+            ("/spec/scope", json!("Odd"), "spec.scope", "Unsupported value: \"Odd\": supported values: \"Cluster\", \"Namespaced\""),
+            ("/spec/scope", Value::Null, "spec.scope", "Required value"),
+            ("/spec/versions/0/name", Value::Null, "spec.versions[0].name", "Required value"),
+        ],
+    )
+    .await;
+    refuses(
+        "Namespace",
+        &[
+            ("/metadata/name", json!("a.b"), "metadata.name", "Invalid value: \"a.b\": must not contain dots"),
+            ("/spec", json!({"finalizers": ["odd"]}), "spec.finalizers[0]", "Invalid value: \"odd\": name is neither"),
+        ],
+    )
+    .await;
+    let server = server().await;
+    let kept = json!({"metadata": {"name": "kept"}, "spec": {"finalizers": ["example.com/f"]}});
+    let made = post(&server, "/api/v1/namespaces", &kept).await.expect(201);
+    assert_eq!(made["spec"]["finalizers"], json!(["example.com/f", "kubernetes"]));
+    assert_eq!(made["metadata"]["labels"]["kubernetes.io/metadata.name"], "kept");
+}
+
+#[tokio::test]
 async fn flow_control() {
     refuses(
         "FlowSchema",

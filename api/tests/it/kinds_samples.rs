@@ -157,7 +157,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingAdmissionPolicy",
                 "metadata": {"name": "sample"},
                 "spec": {"failurePolicy": "Ignore", "reinvocationPolicy": "Never", "matchConstraints": constraints,
-                    "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]}}),
+                    "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'add', path: '/x', value: 'y'}]"}}]}}),
         ),
         sample(
             "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",

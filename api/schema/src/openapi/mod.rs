@@ -1,6 +1,5 @@
 //! OpenAPI documents, made from the list of kinds that are served.
 
-mod builtin;
 mod explain;
 mod inline;
 mod names;
@@ -17,7 +16,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use builtin::annotate_builtin;
 pub use explain::explain_v3;
 pub use inline::inline_refs;
 pub use protobuf::v2_protobuf;

@@ -16,6 +16,8 @@ fn prefix(doc: &KindDoc) -> String {
     let version = &doc.version;
     match doc.group.strip_suffix(".k8s.io").map(|g| g.split('.').next().unwrap_or(g)) {
         _ if doc.group.is_empty() => format!("io.k8s.api.core.{version}"),
+        Some("apiextensions") => format!("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.{version}"),
+        Some("apiregistration") => format!("io.k8s.kube-aggregator.pkg.apis.apiregistration.{version}"),
         Some(package) => format!("io.k8s.api.{package}.{version}"),
         None => {
             let reversed: Vec<&str> = doc.group.rsplit('.').collect();

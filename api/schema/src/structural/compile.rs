@@ -69,8 +69,21 @@ pub(super) fn compile_root(schema: &Value) -> Result<Node, Vec<FieldError>> {
 pub(super) fn compile_builtin(schema: &Value) -> Node {
     let mut node = compile_trusted(schema);
     add_object_fields(&mut node);
-    node.required.retain(|name| &**name != "metadata");
+    require_nothing(&mut node);
     node
+}
+
+/// To Kubernetes an absent field of a built-in kind is an empty one: the kind's own rules say what must be there, and
+/// some that the schema calls required need not.
+fn require_nothing(node: &mut Node) {
+    node.required.clear();
+    node.props.iter_mut().for_each(|prop| require_nothing(&mut prop.node));
+    if let Some(items) = &mut node.items {
+        require_nothing(items);
+    }
+    if let Additional::Schema(values) = &mut node.additional {
+        require_nothing(values);
+    }
 }
 
 /// Compiles a schema that ships with the binary and is known to be good.

@@ -30,7 +30,9 @@ pub(crate) fn plain<T: JsonSchema>() -> Value {
             // The server knows object metadata better than a schema can say.
             properties.insert("metadata".to_owned(), json!({"type": "object"}));
         }
-        root.remove("required");
+        if let Some(Value::Array(required)) = root.get_mut("required") {
+            required.retain(|name| name != "metadata");
+        }
     }
     drop_byte_format(&mut value);
     value

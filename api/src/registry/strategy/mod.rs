@@ -5,6 +5,7 @@ mod api_service;
 mod checks;
 pub(crate) mod config;
 mod csr;
+mod definition;
 mod event;
 mod flow;
 mod job;
@@ -155,7 +156,10 @@ static GROUP_EVENT: Strategy = Strategy {
 static DEFINITION: Strategy = Strategy {
     prepare_create: super::crd::prepare_create,
     prepare_update: super::crd::prepare_update,
-    validate: super::crd::validate,
+    validate: |new, old, errors| {
+        definition::validate(new, errors);
+        super::crd::validate(new, old, errors);
+    },
     warnings: super::crd::warnings,
     ..CUSTOM
 };
