@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use berth_identity::service_account::{TokenError, Verified};
 use berth_identity::session::{self, Method, Session, SessionError};
 use berth_identity::{Subject, bootstrap, oidc::OidcError};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 
 use super::state::now;
 use super::{UserInfo, accounts};
@@ -58,6 +60,44 @@ pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
     let scheme = words.next()?;
     let token = words.next()?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Start of a websocket's protocol that is no protocol but a token: browsers can set no other header.
+const WEBSOCKET_TOKEN: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// Moves a token that came as a websocket's protocol to where tokens are; what is left are protocols only. Never passed
+/// on, and never answered with.
+pub(crate) fn take_websocket_token(headers: &mut HeaderMap) {
+    const PROTOCOLS: http::HeaderName = header::SEC_WEBSOCKET_PROTOCOL;
+    let given: Vec<String> = headers
+        .get_all(PROTOCOLS)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(',').map(|protocol| protocol.trim().to_owned()))
+        .collect();
+    if !given.iter().any(|protocol| protocol.starts_with(WEBSOCKET_TOKEN)) {
+        return;
+    }
+    let (tokens, others): (Vec<_>, Vec<_>) = given.into_iter().partition(|p| p.starts_with(WEBSOCKET_TOKEN));
+    headers.remove(PROTOCOLS);
+    if let Ok(value) = HeaderValue::from_str(&others.join(", "))
+        && !others.is_empty()
+    {
+        headers.insert(PROTOCOLS, value);
+    }
+    if headers.contains_key(header::AUTHORIZATION) {
+        return;
+    }
+    // As upstream: one token, and a protocol beside it to answer with. Anything else proves nothing.
+    let decoded = match &tokens[..] {
+        [one] if !others.is_empty() => URL_SAFE_NO_PAD.decode(&one[WEBSOCKET_TOKEN.len()..]).ok(),
+        _ => None,
+    };
+    let token = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_else(|| "-".to_owned());
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {token}")).unwrap_or_else(|_| HeaderValue::from_static("Bearer -"));
+    value.set_sensitive(true);
+    headers.insert(header::AUTHORIZATION, value);
 }
 
 /// Who a token is for `wanted` audiences (empty: this API's).
@@ -155,6 +195,24 @@ mod tests {
         assert_eq!(of("Bearer"), None);
         assert_eq!(of("Basic abc"), None);
         assert_eq!(token_of(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn a_browser_sends_its_token_as_a_protocol() {
+        let of = |protocols: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("sec-websocket-protocol", protocols.parse().unwrap());
+            take_websocket_token(&mut headers);
+            let left = headers.get("sec-websocket-protocol").map(|v| v.to_str().unwrap().to_owned());
+            (token_of(&headers).map(str::to_owned), left)
+        };
+        let token = format!("{WEBSOCKET_TOKEN}{}", URL_SAFE_NO_PAD.encode("abc"));
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of(&format!("v4.channel.k8s.io, {token}")), (some("abc"), some("v4.channel.k8s.io")));
+        assert_eq!(of("v4.channel.k8s.io"), (None, some("v4.channel.k8s.io")));
+        assert_eq!(of(&token), (some("-"), None), "without a protocol to answer with it proves nothing");
+        assert_eq!(of(&format!("a, {token}, {token}")), (some("-"), some("a")));
+        assert_eq!(of(&format!("a, {WEBSOCKET_TOKEN}%%%")), (some("-"), some("a")));
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Identity {
             self.users.store(Arc::new(Users::open(path).map_err(|error| text(&error))?));
         }
         if let Some(dir) = &self.keys_dir {
-            let keys = KeySet::open(dir, now()).map_err(|error| text(&error))?;
+            let is_due = KeySet::is_due(dir, now()).map_err(|error| text(&error))?;
+            let read = if is_due { KeySet::rotate(dir, now()) } else { KeySet::open(dir, now()) };
+            let keys = read.map_err(|error| text(&error))?;
             let names = |keys: &KeySet| keys.verifying().iter().map(|key| key.kid.clone()).collect::<Vec<_>>();
             if names(&keys) != names(&self.keys.load()) {
                 self.keys.store(Arc::new(keys));
@@ -61,5 +63,36 @@ impl Identity {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::IdentityConfig;
+    use super::super::tokens::Tokens;
+    use super::*;
+
+    #[test]
+    fn what_changes_in_files_is_known_after_another_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keys, users) = (dir.path().join("keys"), dir.path().join("users.yaml"));
+        let config = IdentityConfig {
+            token_keys: Some(keys.clone()),
+            users_file: Some(users.clone()),
+            ..IdentityConfig::default()
+        };
+        let identity = Identity::open(Tokens::default(), &config).unwrap();
+        assert_eq!(identity.users.load().iter().count(), 0);
+        let mut changed = Users::default();
+        changed.add("alice", "correct horse", &[]).unwrap();
+        changed.save(&users).unwrap();
+        let before = identity.keys.load().signing().kid().to_owned();
+        KeySet::rotate(&keys, now()).unwrap();
+        identity.reread().unwrap();
+        assert!(identity.users.load().get("alice").is_some());
+        assert_ne!(identity.keys.load().signing().kid(), before);
+        std::fs::write(&users, "users: nonsense").unwrap();
+        assert!(identity.reread().is_err());
+        assert!(identity.users.load().get("alice").is_some(), "what was read before stays");
     }
 }

@@ -29,6 +29,7 @@ pub use user::{
     USER_ANONYMOUS, UserInfo,
 };
 
+pub(crate) use bearer::take_websocket_token;
 pub(crate) use certificate::Peer;
 pub(crate) use follow::follow;
 pub(crate) use impersonate::impersonate;

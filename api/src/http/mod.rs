@@ -85,7 +85,8 @@ struct Label {
 /// Answers a request. Never fails, never panics: what goes wrong is an answer, too.
 pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) -> ApiResponse {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    authn::take_websocket_token(&mut parts.headers);
     let trail = Trail::begin(&server, &parts);
     let accept_encoding = parts.headers.get(header::ACCEPT_ENCODING).cloned();
     let is_head = parts.method == Method::HEAD;

@@ -10,6 +10,9 @@ use crate::jws::{self, KeyError, SigningKey, VerifyingKey};
 
 /// Most keys that are kept: with one rotation a month, more than a year's.
 pub const KEYS_MAX: usize = 16;
+/// A key that was made here signs for a month; then a new one is due. The last sixteen verify, so that a token of a year
+/// outlives its key's turn to sign.
+pub const SIGNS_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// An RSA key of 4096 bits has about 3.3 KiB.
 const KEY_FILE_BYTES_MAX: u64 = 16 * 1024;
 /// Names of the files that are made here: this, a time in seconds, `.key`.
@@ -63,6 +66,17 @@ impl KeySet {
         }
         make(dir, now.max(last + 1))?;
         Self::read(dir, &key_files(dir)?)
+    }
+
+    /// Whether a new key is due. Never where an operator brought the newest one.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn is_due(dir: &Path, now: i64) -> Result<bool, KeySetError> {
+        let paths = key_files(dir)?;
+        let newest = paths.iter().rfind(|path| path.extension().is_some_and(|e| e == "key"));
+        let made = newest.and_then(|path| made_at(path));
+        Ok(made.is_some_and(|made| now.saturating_sub(made) >= SIGNS_SECONDS))
     }
 
     /// Keys that are kept nowhere: for tests and for servers without a directory.
@@ -195,6 +209,17 @@ mod tests {
             KeySet::rotate(dir.path(), NOW + turn).unwrap();
         }
         assert_eq!(KeySet::open(dir.path(), NOW).unwrap().verifying().len(), KEYS_MAX);
+    }
+
+    #[test]
+    fn a_key_signs_for_a_month_unless_an_operator_brought_it() {
+        let dir = tempfile::tempdir().unwrap();
+        KeySet::open(dir.path(), NOW).unwrap();
+        assert!(!KeySet::is_due(dir.path(), NOW + SIGNS_SECONDS - 1).unwrap());
+        assert!(KeySet::is_due(dir.path(), NOW + SIGNS_SECONDS).unwrap());
+        let pem = SigningKey::generate_pem().unwrap();
+        files::write_private(&dir.path().join("zebra.key"), pem.as_bytes()).unwrap();
+        assert!(!KeySet::is_due(dir.path(), NOW + 2 * SIGNS_SECONDS).unwrap());
     }
 
     #[test]

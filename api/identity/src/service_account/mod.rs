@@ -7,7 +7,7 @@ mod keys;
 mod mint;
 mod verify;
 
-pub use keys::{KEYS_MAX, KeySet, KeySetError};
+pub use keys::{KEYS_MAX, KeySet, KeySetError, SIGNS_SECONDS};
 pub use mint::{Bound, BoundKind, EXPIRATION_MIN_SECONDS, Grant, MintError, Minted};
 pub use verify::{TokenError, Verified};
 
