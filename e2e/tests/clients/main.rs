@@ -13,6 +13,7 @@ mod kubectl_apply;
 mod kubectl_change;
 mod kubectl_delete;
 mod kubectl_old;
+mod kubectl_policy;
 mod kubectl_prune;
 mod kubectl_read;
 mod kubectl_wire;
