@@ -5,11 +5,13 @@
 //! - [`placement`]: which node a task goes to. [`node`], [`role`]: the life of nodes and tenants.
 //! - [`cluster_role`]: which rules aggregated roles have.
 //! - [`garbage`], [`namespace`]: what goes when its owner or namespace went. [`baseline`]: what every namespace has.
+//! - [`certificates`]: who joins, and with what certificates.
 //! - [`leader`]: one manager at a time acts.
 //!
 //! [`run`] starts them all.
 
 pub mod baseline;
+pub mod certificates;
 pub mod cluster_role;
 pub mod driver;
 pub mod events;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use berth_identity::csr::Authority;
 use kube::Client;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -27,6 +28,8 @@ pub struct Options {
     pub leader_election: bool,
     /// Cancel it to stop the manager.
     pub shutdown: CancellationToken,
+    /// Signs certificates for those whose requests were approved; without it that is another manager's work.
+    pub authority: Option<Arc<Authority>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// What is run; each call makes them anew.
@@ -48,6 +51,7 @@ impl Options {
         Self {
             identity: identity.into(),
             leader_election: false,
+            authority: None,
             shutdown,
             clock: Arc::new(SystemClock),
             parts: all_parts,
@@ -69,6 +73,7 @@ pub fn all_parts() -> Vec<Part> {
         crate::garbage::parts(),
         crate::namespace::parts(),
         crate::baseline::parts(),
+        crate::certificates::parts(),
     ]
     .into_iter()
     .flatten()
@@ -140,6 +145,7 @@ pub async fn run(client: Client, options: Options) -> Result<Handle, Error> {
         events,
         metrics: metrics.clone(),
         identity: options.identity.clone(),
+        authority: options.authority.clone(),
     });
     let (ready_sender, ready) = watch::channel(false);
     let (leading_sender, leading) = watch::channel(false);

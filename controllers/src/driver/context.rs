@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use berth_identity::csr::Authority;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) events: Recorder,
     pub(crate) metrics: Metrics,
     pub(crate) identity: String,
+    pub(crate) authority: Option<Arc<Authority>>,
 }
 
 /// What a reconciler has in hand. Cheap to clone.
@@ -72,6 +74,11 @@ impl Context {
     /// Who this manager is, as its Lease says.
     pub fn identity(&self) -> &str {
         &self.shared.identity
+    }
+
+    /// The cluster's certificate authority, when this manager was given it.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.shared.authority.as_deref()
     }
 
     /// Counters and gauges of the whole manager.
@@ -161,6 +168,16 @@ impl Context {
     /// The same as [`patch`](Self::patch) for `/status`.
     pub async fn patch_status<K: Kind>(&self, key: &Key, patch: &Value) -> Result<Arc<K>, Error> {
         self.patched(key, Some("status"), api::Patch::Merge, patch).await
+    }
+
+    /// The same as [`patch`](Self::patch) for another subresource.
+    pub async fn patch_subresource<K: Kind>(
+        &self,
+        key: &Key,
+        subresource: &str,
+        patch: &Value,
+    ) -> Result<Arc<K>, Error> {
+        self.patched(key, Some(subresource), api::Patch::Merge, patch).await
     }
 
     /// Server-side apply, forced, under this field manager: `fields` are all that the manager has to say about
