@@ -103,6 +103,7 @@ impl ApiServer {
         fairness::start(&server);
         crate::bootstrap::run(&server, &root_ca).await.map_err(OpenError::Bootstrap)?;
         tokio::spawn(crate::authn::follow(Arc::clone(&server.inner)));
+        tokio::spawn(crate::admission::follow(Arc::clone(&server.inner)));
         server.inner.set_bootstrapped();
         Ok(server)
     }

@@ -22,6 +22,7 @@ use serde_json::Value;
 use self::attributes::{Attributes, is_exempt};
 use self::hooks::{Hooks, Objects, Reinvocation};
 use self::policy::Policies;
+pub(crate) use self::policy::follow;
 use crate::derived::Derived;
 use crate::status::{ApiError, Named};
 use crate::write::turns::Turns;

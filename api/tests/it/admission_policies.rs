@@ -340,3 +340,49 @@ async fn an_expression_that_costs_too_much_is_ended() {
     let status = post(&server, CONFIG_MAPS, &map("a", Value::Object(data))).await.expect(422);
     assert!(status["message"].as_str().unwrap().contains("cost limit exceeded"), "{status}");
 }
+
+#[tokio::test]
+async fn a_misspelt_field_is_told_in_the_status_of_the_policy() {
+    let server = server_with_widgets().await;
+    let rule = |expression: &str| json!({"matchConstraints": rules("demo.example.com", &["widgets"]), "validations": [{"expression": expression}]});
+    create(&server, &[policy("good", rule("object.spec.size < 5 && has(object.metadata.labels)"))]).await;
+    create(&server, &[policy("bad", rule("object.spec.sise < 5"))]).await;
+    let path = format!("{GROUP}/validatingadmissionpolicies?watch=1&resourceVersion=0&timeoutSeconds=20");
+    let mut lines = Lines::new(ask(&server, "GET", &path).response().await);
+    let mut statuses = std::collections::BTreeMap::new();
+    while statuses.len() < 2 {
+        let event = lines.next().await.expect("the statuses are written in time");
+        if event["object"]["status"]["observedGeneration"] == 1 {
+            let name = event["object"]["metadata"]["name"].as_str().unwrap().to_owned();
+            statuses.insert(name, event["object"]["status"]["typeChecking"].clone());
+        }
+    }
+    assert_eq!(statuses["good"], json!({}));
+    let warning = &statuses["bad"]["expressionWarnings"][0];
+    assert_eq!(warning["fieldRef"], "spec.validations[0].expression");
+    let text = warning["warning"].as_str().unwrap();
+    assert!(
+        text.starts_with(
+            "demo.example.com/v1, Kind=Widget: compilation failed: ERROR: <input>:1:12: undefined field 'sise'"
+        ),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn rules_speak_of_the_version_that_they_name() {
+    let server = server_with_widgets().await;
+    let exact = |resources: Value| {
+        json!({"matchConstraints": {"matchPolicy": "Exact", "resourceRules": [{"apiGroups": ["demo.example.com"],
+            "apiVersions": ["v9"], "operations": ["*"], "resources": resources}]}, "validations": [{"expression": "false"}]})
+    };
+    create(&server, &[policy("p", exact(json!(["widgets"]))), binding("b", "p", json!({}))]).await;
+    post(&server, WIDGETS, &widget("a")).await.expect(201);
+    let named = json!({"matchConstraints": {"resourceRules": [{"apiGroups": ["demo.example.com"], "apiVersions": ["v1"],
+        "operations": ["CREATE"], "resources": ["widgets"], "resourceNames": ["secret"]}],
+        "excludeResourceRules": [{"apiGroups": ["demo.example.com"], "apiVersions": ["v1"], "operations": ["CREATE"],
+        "resources": ["widgets"], "resourceNames": ["excluded"]}]}, "validations": [{"expression": "false"}]});
+    create(&server, &[policy("q", named), binding("c", "q", json!({}))]).await;
+    post(&server, WIDGETS, &widget("b")).await.expect(201);
+    post(&server, WIDGETS, &widget("secret")).await.expect(422);
+}

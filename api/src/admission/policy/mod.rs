@@ -2,12 +2,15 @@
 
 mod atomics;
 mod evaluate;
+mod follow;
 mod mutating;
 mod params;
 mod patch;
 mod table;
+mod typecheck;
 mod validating;
 
+pub(crate) use follow::follow;
 pub(crate) use mutating::mutate;
 pub(crate) use table::{Policies, SOURCES};
 pub(crate) use validating::validate;
