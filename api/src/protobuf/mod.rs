@@ -34,8 +34,7 @@ struct Bad(&'static str);
 pub(crate) fn decode(bytes: &[u8], group: &str, kind: &str) -> Result<Value, ApiError> {
     let message =
         message_of(group, kind).ok_or_else(|| ApiError::unsupported_media("application/json, application/yaml"))?;
-    object(bytes, message)
-        .map_err(|Bad(why)| ApiError::bad_request(format!("the protobuf body cannot be read: {why}")))
+    object(bytes, message).map_err(|Bad(why)| ApiError::bad_request(format!("the protobuf body cannot be read: {why}")))
 }
 
 /// The envelope is a message of its own: type, content, and how the content is encoded.

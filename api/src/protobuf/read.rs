@@ -38,13 +38,7 @@ impl Messages {
     }
 
     /// Reads a message into members that may be there already: a message that comes in two pieces is one.
-    fn into(
-        &mut self,
-        bytes: &[u8],
-        message: &Message,
-        depth: usize,
-        out: &mut Map<String, Value>,
-    ) -> Result<(), Bad> {
+    fn into(&mut self, bytes: &[u8], message: &Message, depth: usize, out: &mut Map<String, Value>) -> Result<(), Bad> {
         if depth > DEPTH_MAX {
             return Err(Bad("it is nested too deep"));
         }

@@ -57,9 +57,15 @@ fn samples() -> Vec<Value> {
                "status": {"token": ""}}),
         json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {},
                "spec": {"token": "t"}, "status": {"user": {"extra": {"k": ["v", ""]}}}}),
-        review("SelfSubjectAccessReview", json!({"resourceAttributes": {"verb": "get", "resource": "widgets",
-            "labelSelector": {"requirements": [{"key": "a", "operator": "In", "values": ["b"]}]}}})),
-        review("SubjectAccessReview", json!({"user": "u", "extra": {"k": ["v"]}, "nonResourceAttributes": {"path": "/"}})),
+        review(
+            "SelfSubjectAccessReview",
+            json!({"resourceAttributes": {"verb": "get", "resource": "widgets",
+            "labelSelector": {"requirements": [{"key": "a", "operator": "In", "values": ["b"]}]}}}),
+        ),
+        review(
+            "SubjectAccessReview",
+            json!({"user": "u", "extra": {"k": ["v"]}, "nonResourceAttributes": {"path": "/"}}),
+        ),
         review("LocalSubjectAccessReview", json!({"groups": ["g"]})),
         json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "w"},
                "spec": {"replicas": 3}, "status": {"replicas": 0}}),

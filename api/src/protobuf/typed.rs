@@ -1,9 +1,9 @@
 //! Whether a JSON body fits the types of a standard kind: what Kubernetes' typed decoding refuses before any rule is
 //! looked at. Errors name types and places, never values: they may be secrets.
 
+use base64::DecodeError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use base64::DecodeError;
 use serde_json::Value;
 
 use super::table::{Field, Message, Type, message_of};

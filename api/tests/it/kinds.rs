@@ -207,7 +207,10 @@ async fn an_event_is_one_object_in_two_shapes() {
         ask(&server, "GET", &format!("{}?watch=1&resourceVersion=0&timeoutSeconds=5", group.path)).response().await,
     );
     let event = lines.next().await.unwrap();
-    assert_eq!((&event["object"]["apiVersion"], &event["object"]["note"]), (&json!("events.k8s.io/v1"), &json!("again")));
+    assert_eq!(
+        (&event["object"]["apiVersion"], &event["object"]["note"]),
+        (&json!("events.k8s.io/v1"), &json!("again"))
+    );
     let list = get(&server, group.path).await.expect(200);
     assert_eq!((&list["kind"], &list["apiVersion"]), (&json!("EventList"), &json!("events.k8s.io/v1")));
     assert!(list["items"][0]["note"].is_string(), "{list}");
@@ -231,7 +234,10 @@ async fn documents_say_how_the_lists_of_kinds_merge() {
     assert_eq!(event["properties"]["involvedObject"]["x-kubernetes-map-type"], "atomic");
     assert!(event["required"].as_array().is_some_and(|names| names.contains(&json!("involvedObject"))), "{event}");
     for (path, schema) in [
-        ("apis/apiextensions.k8s.io/v1", "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition"),
+        (
+            "apis/apiextensions.k8s.io/v1",
+            "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+        ),
         ("apis/apiregistration.k8s.io/v1", "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService"),
         ("apis/flowcontrol.apiserver.k8s.io/v1", "io.k8s.api.flowcontrol.v1.FlowSchema"),
         ("apis/admissionregistration.k8s.io/v1", "io.k8s.api.admissionregistration.v1.MutatingAdmissionPolicy"),

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::kinds_samples::{Sample, samples};
 use crate::support::*;
 
-fn sample(kind: &str) -> Sample {
+pub(crate) fn sample(kind: &str) -> Sample {
     samples().into_iter().find(|s| s.object["kind"] == kind).unwrap()
 }
 
 /// Sets what a pointer points to; `null` takes it away.
-fn changed(object: &Value, pointer: &str, value: Value) -> Value {
+pub(crate) fn changed(object: &Value, pointer: &str, value: Value) -> Value {
     let mut object = object.clone();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     let parent = object.pointer_mut(parent).unwrap();
@@ -27,7 +27,7 @@ fn changed(object: &Value, pointer: &str, value: Value) -> Value {
 }
 
 /// Each case: what to change in the sample, and a cause that the answer must have (field and start of the message).
-async fn refuses(kind: &str, cases: &[(&str, Value, &str, &str)]) {
+pub(crate) async fn refuses(kind: &str, cases: &[(&str, Value, &str, &str)]) {
     let server = server().await;
     let sample = sample(kind);
     for (pointer, value, field, message) in cases {
@@ -47,23 +47,73 @@ async fn quotas_and_limits() {
     refuses(
         "ResourceQuota",
         &[
-            ("/spec/hard", json!({"nothing": "1"}), "spec.hard[nothing]", "Invalid value: \"nothing\": must be a standard resource"),
-            ("/spec/hard", json!({"secrets": "-1"}), "spec.hard[secrets]", "Invalid value: \"-1\": must be greater than or equal to 0"),
-            ("/spec/hard", json!({"secrets": "1500m"}), "spec.hard[secrets]", "Invalid value: \"1500m\": must be an integer"),
-            ("/spec/hard", json!({"secrets": "1x"}), "spec.hard[secrets]", "Invalid value: \"1x\": quantities must match"),
+            (
+                "/spec/hard",
+                json!({"nothing": "1"}),
+                "spec.hard[nothing]",
+                "Invalid value: \"nothing\": must be a standard resource",
+            ),
+            (
+                "/spec/hard",
+                json!({"secrets": "-1"}),
+                "spec.hard[secrets]",
+                "Invalid value: \"-1\": must be greater than or equal to 0",
+            ),
+            (
+                "/spec/hard",
+                json!({"secrets": "1500m"}),
+                "spec.hard[secrets]",
+                "Invalid value: \"1500m\": must be an integer",
+            ),
+            (
+                "/spec/hard",
+                json!({"secrets": "1x"}),
+                "spec.hard[secrets]",
+                "Invalid value: \"1x\": quantities must match",
+            ),
             ("/spec/scopes", json!(["Odd"]), "spec.scopes", "Invalid value: [\"Odd\"]: unsupported scope"),
-            ("/spec/scopes", json!(["Terminating", "NotTerminating"]), "spec.scopes", "Invalid value: [\"Terminating\",\"NotTerminating\"]: conflicting"),
-            ("/spec/scopeSelector/matchExpressions/0/values", json!([]), "spec.scopeSelector.matchExpressions[0].values", "Required value: must be at least one"),
+            (
+                "/spec/scopes",
+                json!(["Terminating", "NotTerminating"]),
+                "spec.scopes",
+                "Invalid value: [\"Terminating\",\"NotTerminating\"]: conflicting",
+            ),
+            (
+                "/spec/scopeSelector/matchExpressions/0/values",
+                json!([]),
+                "spec.scopeSelector.matchExpressions[0].values",
+                "Required value: must be at least one",
+            ),
         ],
     )
     .await;
     refuses(
         "LimitRange",
         &[
-            ("/spec/limits/0/type", json!("Odd"), "spec.limits[0].type", "Invalid value: \"Odd\": must be a standard limit type"),
-            ("/spec/limits/0/default", json!({"cpu": "1"}), "spec.limits[0].default", "Forbidden: may not be specified when `type` is 'Pod'"),
-            ("/spec/limits/0/min", json!({"cpu": "300"}), "spec.limits[0].min[cpu]", "Invalid value: \"300\": min value 300 is greater than max value 200"),
-            ("/spec/limits/0/maxLimitRequestRatio", json!({"cpu": "500m"}), "spec.limits[0].maxLimitRequestRatio[cpu]", "Invalid value: \"500m\": ratio 500m is less than 1"),
+            (
+                "/spec/limits/0/type",
+                json!("Odd"),
+                "spec.limits[0].type",
+                "Invalid value: \"Odd\": must be a standard limit type",
+            ),
+            (
+                "/spec/limits/0/default",
+                json!({"cpu": "1"}),
+                "spec.limits[0].default",
+                "Forbidden: may not be specified when `type` is 'Pod'",
+            ),
+            (
+                "/spec/limits/0/min",
+                json!({"cpu": "300"}),
+                "spec.limits[0].min[cpu]",
+                "Invalid value: \"300\": min value 300 is greater than max value 200",
+            ),
+            (
+                "/spec/limits/0/maxLimitRequestRatio",
+                json!({"cpu": "500m"}),
+                "spec.limits[0].maxLimitRequestRatio[cpu]",
+                "Invalid value: \"500m\": ratio 500m is less than 1",
+            ),
         ],
     )
     .await;
@@ -77,11 +127,23 @@ async fn quotas_and_limits() {
                "defaultRequest": {"cpu": "1"}})
     );
     let quota = sample("ResourceQuota");
-    let made = post(&server, quota.path, &changed(&quota.object, "/spec/hard", json!({"secrets": 5000}))).await.expect(201);
+    let made =
+        post(&server, quota.path, &changed(&quota.object, "/spec/hard", json!({"secrets": 5000}))).await.expect(201);
     assert_eq!(made["spec"]["hard"]["secrets"], "5k");
     let path = format!("{}/sample", quota.path);
-    let scoped = patch(&server, "merge", &path, &json!({"spec": {"scopes": ["Terminating"], "hard": {"secrets": null, "pods": "1"}}})).await;
-    assert!(scoped.expect(422)["message"].as_str().unwrap().contains("spec.scopes: Invalid value: [\"Terminating\"]: field is immutable"));
+    let scoped = patch(
+        &server,
+        "merge",
+        &path,
+        &json!({"spec": {"scopes": ["Terminating"], "hard": {"secrets": null, "pods": "1"}}}),
+    )
+    .await;
+    assert!(
+        scoped.expect(422)["message"]
+            .as_str()
+            .unwrap()
+            .contains("spec.scopes: Invalid value: [\"Terminating\"]: field is immutable")
+    );
 }
 
 #[tokio::test]
@@ -89,10 +151,30 @@ async fn leases_and_events() {
     refuses(
         "Lease",
         &[
-            ("/spec/leaseDurationSeconds", json!(0), "spec.leaseDurationSeconds", "Invalid value: 0: must be greater than 0"),
-            ("/spec/leaseTransitions", json!(-1), "spec.leaseTransitions", "Invalid value: -1: must be greater than or equal to 0"),
-            ("/spec/preferredHolder", json!("x"), "spec.preferredHolder", "Forbidden: may only be specified if `strategy` is defined"),
-            ("/spec/strategy", json!("Odd"), "spec.strategy", "Unsupported value: \"Odd\": supported values: \"OldestEmulationVersion\""),
+            (
+                "/spec/leaseDurationSeconds",
+                json!(0),
+                "spec.leaseDurationSeconds",
+                "Invalid value: 0: must be greater than 0",
+            ),
+            (
+                "/spec/leaseTransitions",
+                json!(-1),
+                "spec.leaseTransitions",
+                "Invalid value: -1: must be greater than or equal to 0",
+            ),
+            (
+                "/spec/preferredHolder",
+                json!("x"),
+                "spec.preferredHolder",
+                "Forbidden: may only be specified if `strategy` is defined",
+            ),
+            (
+                "/spec/strategy",
+                json!("Odd"),
+                "spec.strategy",
+                "Unsupported value: \"Odd\": supported values: \"OldestEmulationVersion\"",
+            ),
         ],
     )
     .await;
@@ -100,9 +182,24 @@ async fn leases_and_events() {
     let lease = sample("Lease");
     let whole = changed(&lease.object, "/spec/renewTime", json!("2026-01-01T00:00:00Z"));
     let refused = post(&server, lease.path, &whole).await.expect(400);
-    assert!(refused["message"].as_str().unwrap().starts_with("Lease in version \"v1\" cannot be handled as a Lease: parsing time"), "{refused}");
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("Lease in version \"v1\" cannot be handled as a Lease: parsing time"),
+        "{refused}"
+    );
 
-    refuses("Event", &[("/involvedObject/namespace", json!("other"), "involvedObject.namespace", "Invalid value: \"other\": does not match event.namespace")]).await;
+    refuses(
+        "Event",
+        &[(
+            "/involvedObject/namespace",
+            json!("other"),
+            "involvedObject.namespace",
+            "Invalid value: \"other\": does not match event.namespace",
+        )],
+    )
+    .await;
     let events = samples().into_iter().find(|s| s.path.starts_with("/apis/events.k8s.io")).unwrap();
     for (pointer, value, field) in [
         ("/eventTime", Value::Null, "eventTime"),
@@ -125,9 +222,8 @@ async fn leases_and_events() {
 async fn secrets_and_config_maps() {
     let server = server().await;
     let secrets = "/api/v1/namespaces/default/secrets";
-    let secret = |kind: &str, data: Value| {
-        json!({"metadata": {"name": "s", "annotations": {}}, "type": kind, "data": data})
-    };
+    let secret =
+        |kind: &str, data: Value| json!({"metadata": {"name": "s", "annotations": {}}, "type": kind, "data": data});
     for (kind, data, field) in [
         ("kubernetes.io/tls", json!({}), "data[tls.crt]"),
         ("kubernetes.io/dockerconfigjson", json!({}), "data[.dockerconfigjson]"),
@@ -185,7 +281,8 @@ async fn roles_and_bindings() {
     .await;
     let server = server().await;
     let binding = sample("RoleBinding");
-    let plain = changed(&changed(&binding.object, "/roleRef/apiGroup", Value::Null), "/subjects/0/apiGroup", Value::Null);
+    let plain =
+        changed(&changed(&binding.object, "/roleRef/apiGroup", Value::Null), "/subjects/0/apiGroup", Value::Null);
     let made = post(&server, binding.path, &plain).await.expect(201);
     assert_eq!(made["roleRef"]["apiGroup"], "rbac.authorization.k8s.io");
     assert_eq!(made["subjects"][0]["apiGroup"], "rbac.authorization.k8s.io");
@@ -194,126 +291,16 @@ async fn roles_and_bindings() {
 }
 
 #[tokio::test]
-async fn webhooks() {
-    refuses(
-        "ValidatingWebhookConfiguration",
-        &[
-            ("/webhooks/0/name", json!("short.name"), "webhooks[0].name", "Invalid value: \"short.name\": should be a domain with at least three segments"),
-            ("/webhooks/0/sideEffects", Value::Null, "webhooks[0].sideEffects", "Required value: must specify one of None, NoneOnDryRun"),
-            ("/webhooks/0/sideEffects", json!("Some"), "webhooks[0].sideEffects", "Unsupported value: \"Some\""),
-            ("/webhooks/0/admissionReviewVersions", json!(["v9"]), "webhooks[0].admissionReviewVersions", "Invalid value: [\"v9\"]: must include at least one of v1, v1beta1"),
-            ("/webhooks/0/admissionReviewVersions", Value::Null, "webhooks[0].admissionReviewVersions", "Required value: must specify one of v1, v1beta1"),
-            ("/webhooks/0/timeoutSeconds", json!(31), "webhooks[0].timeoutSeconds", "Invalid value: 31: the timeout value must be between 1 and 30 seconds"),
-            ("/webhooks/0/clientConfig", json!({}), "webhooks[0].clientConfig", "Required value: exactly one of url or service is required"),
-            ("/webhooks/0/clientConfig/url", json!("http://a"), "webhooks[0].clientConfig.url", "Invalid value: \"http\": 'https' is the only allowed URL scheme"),
-            ("/webhooks/0/failurePolicy", json!("Odd"), "webhooks[0].failurePolicy", "Unsupported value: \"Odd\": supported values: \"Fail\", \"Ignore\""),
-            ("/webhooks/0/rules/0/operations", json!(["*", "CREATE"]), "webhooks[0].rules[0].operations", "Invalid value: [\"*\",\"CREATE\"]: if '*' is present"),
-            ("/webhooks/0/rules/0/resources", json!(["*/*", "a"]), "webhooks[0].rules[0].resources", "Invalid value: [\"*/*\",\"a\"]: if '*/*' is present"),
-            ("/webhooks/0/matchConditions/0/name", json!(""), "webhooks[0].matchConditions[0].name", "Required value"),
-            ("/webhooks/0/objectSelector/matchExpressions/0/operator", json!("Odd"), "webhooks[0].objectSelector.matchExpressions[0].operator", "Invalid value: \"Odd\": not a valid selector operator"),
-        ],
-    )
-    .await;
-    let server = server().await;
-    let config = sample("MutatingWebhookConfiguration");
-    let hook = json!([{"name": "a.b.c", "sideEffects": "None", "admissionReviewVersions": ["v1"],
-        "clientConfig": {"service": {"namespace": "n", "name": "s"}},
-        "rules": [{"operations": ["CREATE"], "apiGroups": ["never.example.com"], "apiVersions": ["v1"], "resources": ["x"]}]}]);
-    let made = post(&server, config.path, &changed(&config.object, "/webhooks", hook)).await.expect(201);
-    let hook = &made["webhooks"][0];
-    assert_eq!(
-        (&hook["failurePolicy"], &hook["matchPolicy"], &hook["timeoutSeconds"], &hook["reinvocationPolicy"]),
-        (&json!("Fail"), &json!("Equivalent"), &json!(10), &json!("Never"))
-    );
-    assert_eq!((&hook["namespaceSelector"], &hook["objectSelector"]), (&json!({}), &json!({})));
-    assert_eq!((&hook["rules"][0]["scope"], &hook["clientConfig"]["service"]["port"]), (&json!("*"), &json!(443)));
-    // Strategic patches find a webhook by its name.
-    let patched = json!({"webhooks": [{"name": "a.b.c", "timeoutSeconds": 7}]});
-    let patched = patch(&server, "strategic", &format!("{}/sample", config.path), &patched).await.expect(200);
-    assert_eq!((&patched["webhooks"][0]["timeoutSeconds"], &patched["webhooks"][0]["sideEffects"]), (&json!(7), &json!("None")));
-    assert_eq!(patched["metadata"]["generation"], 2);
-}
-
-#[tokio::test]
-async fn policies() {
-    refuses(
-        "ValidatingAdmissionPolicy",
-        &[
-            ("/spec/matchConstraints", Value::Null, "spec.matchConstraints", "Required value"),
-            ("/spec/matchConstraints/resourceRules", json!([]), "spec.matchConstraints.resourceRules", "Required value"),
-            ("/spec/paramKind", json!({"apiVersion": "a/b/c", "kind": "K"}), "spec.paramKind.apiVersion", "Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c"),
-            ("/spec/variables/0/name", json!("no-name"), "spec.variables[0].name", "Invalid value: \"no-name\": name is not a valid CEL identifier"),
-            ("/spec/validations/0/expression", json!(" "), "spec.validations[0].expression", "Required value: expression is not specified"),
-            ("/spec/validations/0/message", json!("a\nb"), "spec.validations[0].message", "Invalid value: \"a\\nb\": message must not contain line breaks"),
-            ("/spec/validations/0/reason", json!("Odd"), "spec.validations[0].reason", "Unsupported value: \"Odd\""),
-            ("/spec/auditAnnotations/0/valueExpression", json!(""), "spec.auditAnnotations[0].valueExpression", "Required value: valueExpression is not specified"),
-        ],
-    )
-    .await;
-    refuses(
-        "ValidatingAdmissionPolicyBinding",
-        &[
-            ("/spec/policyName", json!(""), "spec.policyName", "Required value"),
-            ("/spec/validationActions", json!([]), "spec.validationActions", "Required value: at least one validation action is required"),
-            ("/spec/validationActions", json!(["Deny", "Warn"]), "spec.validationActions", "Invalid value: [\"Deny\",\"Warn\"]: must not contain both Deny and Warn"),
-            ("/spec/paramRef", json!({"parameterNotFoundAction": "Deny"}), "spec.paramRef", "Required value: one of name or selector must be specified"),
-        ],
-    )
-    .await;
-    refuses(
-        "MutatingAdmissionPolicy",
-        &[
-            ("/spec/mutations", json!([]), "spec.mutations", "Required value"),
-            ("/spec/mutations/0/patchType", json!("Odd"), "spec.mutations[0].patchType", "Unsupported value: \"Odd\""),
-            ("/spec/mutations/0/jsonPatch", Value::Null, "spec.mutations[0].jsonPatch", "Required value"),
-            ("/spec/reinvocationPolicy", json!("Odd"), "spec.reinvocationPolicy", "Unsupported value: \"Odd\""),
-        ],
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn services_of_other_servers_and_requests_for_certificates() {
-    refuses(
-        "APIService",
-        &[
-            ("/metadata/name", json!("v1.x"), "metadata.name", "Invalid value: \"v1.x\": must be `spec.version+\".\"+spec.group`: \"v1.other.example.com\""),
-            ("/spec/versionPriority", json!(0), "spec.versionPriority", "Invalid value: 0: must be positive and less than 1000"),
-            ("/spec/groupPriorityMinimum", json!(20_001), "spec.groupPriorityMinimum", "Invalid value: 20001: must be positive and less than 20000"),
-            ("/spec/service/name", json!(""), "spec.service.name", "Required value"),
-            ("/spec/caBundle", json!("AAAA"), "spec.insecureSkipTLSVerify", "Invalid value: true: may not be true if caBundle is present"),
-        ],
-    )
-    .await;
-    refuses(
-        "CertificateSigningRequest",
-        &[
-            ("/spec/request", json!("AAAA"), "spec.request", "Invalid value: \"<not shown>\": PEM block type must be CERTIFICATE REQUEST"),
-            ("/spec/usages", json!([]), "spec.usages", "Required value: usages must be provided"),
-            ("/spec/usages", json!(["odd"]), "spec.usages[0]", "Unsupported value: \"odd\""),
-            ("/spec/signerName", json!("odd"), "spec.signerName", "Invalid value: \"odd\": must be a fully qualified domain"),
-            ("/spec/expirationSeconds", json!(60), "spec.expirationSeconds", "Invalid value: 60: may not specify a duration less than 600 seconds"),
-        ],
-    )
-    .await;
-    let server = server().await;
-    let request = sample("CertificateSigningRequest");
-    let forged = changed(&request.object, "/spec/username", json!("system:admin"));
-    let made = post(&server, request.path, &forged).await.expect(201);
-    assert_ne!(made["spec"]["username"], "system:admin");
-    assert!(made["spec"]["groups"].as_array().is_some_and(|groups| !groups.is_empty()), "{made}");
-    let local = json!({"metadata": {"name": "v2.here.example.com"},
-        "spec": {"group": "here.example.com", "version": "v2", "groupPriorityMinimum": 1, "versionPriority": 1}});
-    let made = post(&server, sample("APIService").path, &local).await.expect(201);
-    assert_eq!(made["status"]["conditions"][0]["reason"], "Local");
-}
-
-#[tokio::test]
 async fn definitions_and_namespaces() {
     refuses(
         "CustomResourceDefinition",
         &[
-            ("/spec/scope", json!("Odd"), "spec.scope", "Unsupported value: \"Odd\": supported values: \"Cluster\", \"Namespaced\""),
+            (
+                "/spec/scope",
+                json!("Odd"),
+                "spec.scope",
+                "Unsupported value: \"Odd\": supported values: \"Cluster\", \"Namespaced\"",
+            ),
             ("/spec/scope", Value::Null, "spec.scope", "Required value"),
             ("/spec/versions/0/name", Value::Null, "spec.versions[0].name", "Required value"),
         ],
@@ -332,34 +319,4 @@ async fn definitions_and_namespaces() {
     let made = post(&server, "/api/v1/namespaces", &kept).await.expect(201);
     assert_eq!(made["spec"]["finalizers"], json!(["example.com/f", "kubernetes"]));
     assert_eq!(made["metadata"]["labels"]["kubernetes.io/metadata.name"], "kept");
-}
-
-#[tokio::test]
-async fn flow_control() {
-    refuses(
-        "FlowSchema",
-        &[
-            ("/spec/matchingPrecedence", json!(10_001), "spec.matchingPrecedence", "Invalid value: 10001: must not be greater than 10000"),
-            ("/spec/priorityLevelConfiguration/name", json!(""), "spec.priorityLevelConfiguration.name", "Required value: must reference a priority level"),
-            ("/spec/rules/0/subjects", json!([]), "spec.rules[0].subjects", "Required value: subjects must contain at least one value"),
-        ],
-    )
-    .await;
-    refuses(
-        "PriorityLevelConfiguration",
-        &[
-            ("/spec/limited", Value::Null, "spec.limited", "Required value: must not be empty when type is Limited"),
-            ("/spec/limited/limitResponse/queuing/handSize", json!(100), "spec.limited.limitResponse.queuing.handSize", "Invalid value: 100: should not be greater than queues"),
-        ],
-    )
-    .await;
-    let server = server().await;
-    let level = sample("PriorityLevelConfiguration");
-    let plain = json!({"type": "Limited", "limited": {"limitResponse": {"type": "Queue", "queuing": {}}}});
-    let made = post(&server, level.path, &changed(&level.object, "/spec", plain)).await.expect(201);
-    assert_eq!(
-        made["spec"]["limited"],
-        json!({"nominalConcurrencyShares": 30, "lendablePercent": 0, "limitResponse": {"type": "Queue",
-            "queuing": {"queues": 64, "handSize": 8, "queueLengthLimit": 50}}})
-    );
 }

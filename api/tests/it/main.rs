@@ -25,6 +25,7 @@ mod faults;
 mod fuzz;
 mod hostile;
 mod kinds;
+mod kinds_extension_rules;
 mod kinds_protobuf;
 mod kinds_rules;
 mod kinds_samples;

@@ -101,9 +101,7 @@ impl Encoder {
             "string" => bytes(at, text()),
             "bool" => number(at, u64::from(value.as_bool().unwrap())),
             "int32" | "int64" => number(at, value.as_i64().unwrap() as u64),
-            "double" => {
-                [varint(at << 3 | 1), value.as_f64().unwrap().to_bits().to_le_bytes().to_vec()].concat()
-            }
+            "double" => [varint(at << 3 | 1), value.as_f64().unwrap().to_bits().to_le_bytes().to_vec()].concat(),
             "bytes" => bytes(at, &STANDARD.decode(text()).unwrap()),
             "quantity" => bytes(at, &bytes(1, text())),
             "json" => bytes(at, &bytes(1, value.to_string().as_bytes())),

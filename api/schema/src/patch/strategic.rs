@@ -52,10 +52,9 @@ impl BuiltinLists {
             ("admissionregistration.k8s.io", "MutatingAdmissionPolicy") => {
                 &[("spec.matchConditions", Rule::Keyed("name"))]
             }
-            (
-                "admissionregistration.k8s.io",
-                "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding",
-            ) => &[],
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding") => {
+                &[]
+            }
             _ => return None,
         };
         Some(Self { own })

@@ -78,8 +78,7 @@ fn webhook_columns() -> Value {
     named(&[("Webhooks", "integer", false), text("Age")])
 }
 
-const WEBHOOK_CELLS: Cells =
-    |object, now| vec![name(object), count(&object["webhooks"]).into(), aged(object, now)];
+const WEBHOOK_CELLS: Cells = |object, now| vec![name(object), count(&object["webhooks"]).into(), aged(object, now)];
 
 fn policy_cells(object: &Value, rules: &Value, age: Value) -> Vec<Value> {
     let params = &object["spec"]["paramKind"];

@@ -82,9 +82,7 @@ pub(super) fn kinds() -> Vec<CoreKind> {
             kind: "Lease",
             schema: || schema::of::<Lease>("coordination.k8s.io", "Lease"),
             columns: || named(&[text("Holder"), text("Age")]),
-            cells: |object, now| {
-                vec![name(object), word(&object["spec"], "holderIdentity").into(), aged(object, now)]
-            },
+            cells: |object, now| vec![name(object), word(&object["spec"], "holderIdentity").into(), aged(object, now)],
             rules: Rules { unconditional_update: false, create_on_update: true, ..Rules::CORE },
             ..BASE
         },

@@ -65,10 +65,18 @@ const BASE: CoreKind = CoreKind {
 
 /// The standard kinds.
 pub(crate) fn kinds() -> Vec<CoreKind> {
-    [main::kinds(), events::kinds(), access::kinds(), admission::kinds(), extension::kinds(), signing::kinds(), flow::kinds()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        main::kinds(),
+        events::kinds(),
+        access::kinds(),
+        admission::kinds(),
+        extension::kinds(),
+        signing::kinds(),
+        flow::kinds(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl CoreKind {

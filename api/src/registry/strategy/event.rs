@@ -138,8 +138,10 @@ pub(super) fn validate_group(new: &Value, old: Option<&Value>, errors: &mut Vec<
     }
     for field in ["firstTimestamp", "lastTimestamp", "count", "source"] {
         let value = &stored[field];
-        let source_is_set =
-            || !text(member(&stored, "source", "component")).is_empty() || !text(member(&stored, "source", "host")).is_empty();
+        let source_is_set = || {
+            !text(member(&stored, "source", "component")).is_empty()
+                || !text(member(&stored, "source", "host")).is_empty()
+        };
         let is_set = match field {
             "source" => source_is_set(),
             "count" => value.as_i64().is_some_and(|count| count != 0),

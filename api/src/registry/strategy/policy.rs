@@ -6,7 +6,9 @@ use std::collections::HashSet;
 use berth_schema::FieldError;
 use serde_json::Value;
 
-use super::checks::{bad_label_1035, bad_subdomain, fill, is_empty, is_given, items, label_selector, not_supported, one_of, text};
+use super::checks::{
+    bad_label_1035, bad_subdomain, fill, is_empty, is_given, items, label_selector, not_supported, one_of, text,
+};
 use super::matching::{check_conditions, check_constraints, check_failure_policy, prepare_constraints};
 use crate::write::meta::{bad_path_segment, bad_qualified_name};
 
@@ -20,8 +22,27 @@ const PATCH_TYPES: &[&str] = &["ApplyConfiguration", "JSONPatch"];
 const REINVOCATIONS: &[&str] = &["IfNeeded", "Never"];
 /// Words of the expression language that name nothing.
 const RESERVED: &[&str] = &[
-    "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import",
-    "let", "loop", "package", "namespace", "return", "var", "void", "while",
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 pub(super) fn prepare(object: &mut Value) {
@@ -113,7 +134,10 @@ pub(super) fn validate_mutating(new: &Value, _old: Option<&Value>, errors: &mut 
             }
         };
         if !is_given(&mutation[own]) {
-            errors.push(FieldError::required(format!("{at}.{own}"), &format!("must be specified when patchType is {kind}")));
+            errors.push(FieldError::required(
+                format!("{at}.{own}"),
+                &format!("must be specified when patchType is {kind}"),
+            ));
         } else if text(&mutation[own]["expression"]).trim().is_empty() {
             errors.push(FieldError::required(format!("{at}.{own}.expression"), "expression is not specified"));
         }
