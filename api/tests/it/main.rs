@@ -23,6 +23,7 @@ mod documents;
 mod fairness;
 mod faults;
 mod fuzz;
+mod go_clients;
 mod hostile;
 mod kinds;
 mod kinds_extension_rules;
