@@ -214,7 +214,12 @@ impl Rotating {
 
     fn rotate(&mut self) -> io::Result<()> {
         let now = Timestamp::now();
-        std::fs::rename(&self.config.path, backup_path(&self.config.path, now))?;
+        // Two within a millisecond are two files.
+        let mut time = now;
+        while backup_path(&self.config.path, time).exists() {
+            time += SignedDuration::from_millis(1);
+        }
+        std::fs::rename(&self.config.path, backup_path(&self.config.path, time))?;
         self.file = open(&self.config.path)?;
         self.size = 0;
         self.clean(now)
@@ -237,15 +242,29 @@ impl Rotating {
 }
 
 impl Output for Rotating {
-    fn put(&mut self, lines: &[u8]) -> io::Result<()> {
-        // Files end between lines, so that each can be read alone.
-        for chunk in lines.chunk_by(|byte, _| *byte != b'\n') {
-            if self.size > 0 && self.size + chunk.len() as u64 > self.size_max {
-                self.rotate()?;
-            }
-            self.size += chunk.len() as u64;
-            // Small writes of one batch meet in the page cache; the file is opened for appending.
-            self.file.write_all(chunk)?;
+    fn put(&mut self, mut lines: &[u8]) -> io::Result<()> {
+        // Files end between lines, so that each can be read alone; but a batch that fits is one write.
+        while !lines.is_empty() {
+            let room = usize::try_from(self.size_max.saturating_sub(self.size)).unwrap_or(usize::MAX);
+            let end = |line: usize| line + 1;
+            let fits = if lines.len() <= room {
+                Some(lines.len())
+            } else {
+                lines[..room].iter().rposition(|byte| *byte == b'\n').map(end)
+            };
+            let count = match fits {
+                Some(count) => count,
+                None if self.size > 0 => {
+                    self.rotate()?;
+                    continue;
+                }
+                // A line that is longer than a file may be has one of its own.
+                None => lines.iter().position(|byte| *byte == b'\n').map_or(lines.len(), end),
+            };
+            let (now, later) = lines.split_at(count);
+            self.file.write_all(now)?;
+            self.size += count as u64;
+            lines = later;
         }
         Ok(())
     }
