@@ -386,3 +386,28 @@ async fn rules_speak_of_the_version_that_they_name() {
     post(&server, WIDGETS, &widget("b")).await.expect(201);
     post(&server, WIDGETS, &widget("secret")).await.expect(422);
 }
+
+#[tokio::test]
+async fn a_policy_may_rule_how_far_an_object_is_scaled() {
+    let server = server_with_widgets().await;
+    post(&server, WIDGETS, &widget("a")).await.expect(201);
+    let of_scale = json!({"matchConstraints": rules("demo.example.com", &["widgets/scale"]),
+        "validations": [{"expression": "object.spec.replicas <= oldObject.spec.replicas + 2", "message": "too fast"}]});
+    create(&server, &[policy("p", of_scale), binding("b", "p", json!({}))]).await;
+    let scale = format!("{WIDGETS}/a/scale");
+    patch(&server, "merge", &scale, &json!({"spec": {"replicas": 9}})).await.expect(422);
+    patch(&server, "merge", &scale, &json!({"spec": {"replicas": 3}})).await.expect(200);
+}
+
+#[tokio::test]
+async fn policies_do_not_rule_what_rules() {
+    let server = server().await;
+    let all =
+        json!({"resourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]});
+    let rule = json!({"matchConstraints": all, "validations": [{"expression": "false"}]});
+    create(&server, &[policy("p", rule), binding("b", "p", json!({}))]).await;
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(422);
+    delete(&server, &format!("{GROUP}/validatingadmissionpolicies/p")).await.expect(200);
+    get(&server, &format!("{GROUP}/validatingadmissionpolicies")).await.expect(200);
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(201);
+}

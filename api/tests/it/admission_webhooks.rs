@@ -493,3 +493,40 @@ async fn configurations_go_as_a_collection() {
     get(&server, VALIDATING).await.expect(200);
     post(&server, CONFIG_MAPS, &config_map("a")).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_changed_configuration_holds_from_then_on() {
+    let server = server().await;
+    let hook = Hook::always(json!({"allowed": false})).await;
+    let client = hook.client_config("/");
+    register(&server, VALIDATING, "v", &[webhook("v.example.com", &client, "", &["configmaps"])]).await;
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(400);
+    let path = format!("{VALIDATING}/v");
+    let operations =
+        |operations: Value| json!([{"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": operations}]);
+    patch(&server, "json", &path, &operations(json!(["DELETE"]))).await.expect(200);
+    get(&server, VALIDATING).await.expect(200);
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(201);
+    patch(&server, "json", &path, &operations(json!(["CREATE"]))).await.expect(200);
+    get(&server, VALIDATING).await.expect(200);
+    post(&server, CONFIG_MAPS, &config_map("b")).await.expect(400);
+}
+
+#[tokio::test]
+async fn an_answer_is_bounded_and_one_in_time_counts() {
+    let server = server().await;
+    let hook = Hook::start(|path, _| match path.starts_with("/huge") {
+        true => Reply::Raw(200, " ".repeat(4 << 20)),
+        false => Reply::Late(Duration::from_millis(200)),
+    })
+    .await;
+    let of = |path: &str| {
+        with(webhook("v.example.com", &hook.client_config(path), "", &["configmaps"]), json!({"timeoutSeconds": 5}))
+    };
+    register(&server, VALIDATING, "huge", &[of("/huge")]).await;
+    let status = post(&server, CONFIG_MAPS, &config_map("a")).await.expect(500);
+    assert!(status["message"].as_str().unwrap().contains("larger than 3145728 bytes"), "{status}");
+    delete(&server, &format!("{VALIDATING}/huge")).await.expect(200);
+    register(&server, VALIDATING, "late", &[of("/late")]).await;
+    post(&server, CONFIG_MAPS, &config_map("a")).await.expect(201);
+}

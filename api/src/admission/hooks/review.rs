@@ -10,8 +10,10 @@ use crate::admission::versions::{Shown, is_other};
 use crate::status::{ApiError, Cause, Details};
 use crate::write::Write;
 
-/// Causes of a refusal that are passed on.
+/// Causes of a refusal that are passed on, warnings, and notes for the audit log: more than anybody reads.
 const CAUSES_MAX: usize = 100;
+/// Bytes of one note: the audit log is not to be flooded.
+const NOTE_BYTES_MAX: usize = 10 << 10;
 
 /// The objects of a write.
 #[derive(Clone, Copy, Debug)]
@@ -128,14 +130,16 @@ pub(super) fn verdict(
         return invalid("validating webhook may not return response.patchType".to_owned());
     }
     let warnings = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let annotations = response["auditAnnotations"].as_object().into_iter().flatten();
+    let annotations = response["auditAnnotations"].as_object().into_iter().flatten().take(CAUSES_MAX);
+    let note = |value: &Value| {
+        let text = value.as_str()?;
+        Some(text[..text.floor_char_boundary(NOTE_BYTES_MAX)].to_owned())
+    };
     Ok(Verdict {
         refused: (response["allowed"] != true).then(|| refusal(hook, &response["status"])),
         patch,
-        warnings: warnings.map(str::to_owned).collect(),
-        annotations: annotations
-            .filter_map(|(key, value)| Some((format!("{hook}/{key}"), value.as_str()?.to_owned())))
-            .collect(),
+        warnings: warnings.take(CAUSES_MAX).map(str::to_owned).collect(),
+        annotations: annotations.filter_map(|(key, value)| Some((format!("{hook}/{key}"), note(value)?))).collect(),
     })
 }
 
