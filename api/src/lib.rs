@@ -6,6 +6,7 @@
 //! - [`authn`], `authz`, [`pki`]: who asks, whether they may, and the certificates to prove it with.
 
 mod admission;
+mod aggregate;
 mod api;
 mod audit;
 pub mod authn;

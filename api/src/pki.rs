@@ -65,6 +65,18 @@ pub struct Request<'a> {
     pub client: bool,
 }
 
+/// How this server proves to the servers behind it that it may speak for users.
+#[derive(Clone, Debug)]
+pub struct FrontProxy {
+    /// An authority of its own: who is trusted as a proxy is no user, and no user's certificate makes a proxy.
+    pub ca_pem: String,
+    /// The certificate that is shown; its common name is [`FRONT_PROXY_NAME`].
+    pub identity: Identity,
+}
+
+/// The common name that servers behind this one demand of it.
+pub const FRONT_PROXY_NAME: &str = "front-proxy-client";
+
 /// The certificate authority, in its directory.
 pub struct Pki {
     dir: PathBuf,
@@ -126,6 +138,17 @@ impl Pki {
             "apiserver-client",
             &Request { common_name: "system:apiserver", client: true, ..Request::default() },
         )
+    }
+
+    /// What the API server shows to servers that serve a part of the API behind it, from an authority of its own
+    /// (in the directory `front-proxy`).
+    ///
+    /// # Errors
+    /// When it cannot be made or kept.
+    pub fn front_proxy(&self) -> Result<FrontProxy, PkiError> {
+        let own = Self::open(&self.dir.join("front-proxy"))?;
+        let identity = own.client("client", FRONT_PROXY_NAME, &[])?;
+        Ok(FrontProxy { ca_pem: own.ca_pem, identity })
     }
 
     /// A client's certificate: CN is the user, each O a group. Kept as `{file}.crt` and `{file}.key`.
@@ -279,7 +302,8 @@ impl Pki {
 }
 
 impl Identity {
-    fn parts(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PkiError> {
+    /// The chain and the key, as TLS wants them.
+    pub(crate) fn parts(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), PkiError> {
         let chain = CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes());
         let chain = chain.collect::<Result<Vec<_>, _>>().map_err(tls)?;
         Ok((chain, PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).map_err(tls)?))

@@ -77,17 +77,12 @@ impl Rows {
 
 /// Discovery's order of groups: ours first, so that `services` and `jobs` mean ours to kubectl; then Kubernetes'
 /// own; then everybody's.
-fn group_rank(group: &str) -> u8 {
-    match group {
-        berth_types::GROUP => 0,
-        "" => 1,
-        own if own.ends_with(".k8s.io") => 2,
-        _ => 3,
-    }
+fn group_rank(group: &str) -> std::cmp::Reverse<i64> {
+    std::cmp::Reverse(crate::aggregate::priority::of_group(group))
 }
 
 /// Kubernetes' order of versions: GA above beta above alpha, higher numbers first, other names last.
-fn version_rank(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
+pub(crate) fn version_rank(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
     let other = (0, 0, 0, std::cmp::Reverse(version.to_owned()));
     let Some(rest) = version.strip_prefix('v') else { return other };
     let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -110,6 +105,8 @@ pub(crate) struct Registry {
     rows: ArcSwap<Rows>,
     generations: AtomicU64,
     change: Mutex<()>,
+    /// The newest generation, for those who wait for one.
+    changed: tokio::sync::watch::Sender<u64>,
 }
 
 impl Registry {
@@ -119,6 +116,7 @@ impl Registry {
             rows: ArcSwap::from_pointee(Rows::build(1, rows)),
             generations: AtomicU64::new(1),
             change: Mutex::new(()),
+            changed: tokio::sync::watch::Sender::new(1),
         }
     }
 
@@ -129,6 +127,11 @@ impl Registry {
 
     pub(crate) fn snapshot(&self) -> Arc<Rows> {
         self.rows.load_full()
+    }
+
+    /// Tells of each new generation.
+    pub(crate) fn follow(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// Replaces all rows of a group and plural by these (none: they are gone).
@@ -145,6 +148,7 @@ impl Registry {
         rows.extend(new.into_iter().map(Arc::new));
         let generation = self.generations.fetch_add(1, Ordering::Relaxed) + 1;
         self.rows.store(Arc::new(Rows::build(generation, rows)));
+        self.changed.send_replace(generation);
     }
 }
 

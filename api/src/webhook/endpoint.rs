@@ -102,7 +102,7 @@ impl Endpoint {
     }
 
     /// What stands in `Host` and in errors.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         match &self.dial {
             Dial::Host { host, port: HTTPS_PORT } if host.contains(':') => format!("[{host}]"),
             Dial::Host { host, port: HTTPS_PORT } => host.clone(),
@@ -112,7 +112,7 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn url(&self, target: &str) -> String {
+    pub(crate) fn url(&self, target: &str) -> String {
         format!("https://{}{target}", self.authority())
     }
 }

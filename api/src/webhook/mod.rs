@@ -18,9 +18,9 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use error::CallError;
-pub(crate) use resolve::{Resolve, ServiceTasks};
-
-use pool::Pool;
+pub(crate) use pool::{Pool, chain, open};
+pub(crate) use resolve::{Resolve, ServiceTasks, addresses};
+pub(crate) use tls::verifier;
 
 /// An answer may be as large as a request's body: a webhook can patch a whole object into another.
 pub(crate) const ANSWER_BYTES_MAX: usize = 3 << 20;

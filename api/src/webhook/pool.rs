@@ -24,7 +24,7 @@ const IDLE_MAX: usize = 256;
 /// Servers close idle connections, often after a minute or two: a connection that is older is not tried.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 
-type Sender = SendRequest<Full<Bytes>>;
+type Sender<B> = SendRequest<B>;
 
 /// Which connections may serve an endpoint: the same place, trusted in the same way.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -40,19 +40,24 @@ impl Key {
     }
 }
 
-struct Idle {
-    sender: Sender,
+struct Idle<B> {
+    sender: Sender<B>,
     since: Instant,
     /// Keeps the settings where they are while a key names their place.
     _tls: Arc<rustls::ClientConfig>,
 }
 
-#[derive(Default)]
-pub(super) struct Pool {
-    idle: Mutex<HashMap<Key, Vec<Idle>>>,
+pub(crate) struct Pool<B = Full<Bytes>> {
+    idle: Mutex<HashMap<Key, Vec<Idle<B>>>>,
 }
 
-impl std::fmt::Debug for Pool {
+impl<B> Default for Pool<B> {
+    fn default() -> Self {
+        Self { idle: Mutex::default() }
+    }
+}
+
+impl<B> std::fmt::Debug for Pool<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Pool({} endpoints)", self.idle.lock().len())
     }
@@ -61,7 +66,7 @@ impl std::fmt::Debug for Pool {
 /// An answer with the connection that brings it.
 pub(super) struct Sent {
     pub response: Response<Incoming>,
-    pub sender: Sender,
+    pub sender: Sender<Full<Bytes>>,
 }
 
 impl Pool {
@@ -85,9 +90,11 @@ impl Pool {
         let response = sender.send_request(request).await.map_err(|error| chain(&error))?;
         Ok(Sent { response, sender })
     }
+}
 
+impl<B> Pool<B> {
     /// Keeps a connection whose answer has been read to its end.
-    pub(super) fn put_back(&self, endpoint: &Endpoint, sender: Sender) {
+    pub(crate) fn put_back(&self, endpoint: &Endpoint, sender: Sender<B>) {
         if sender.is_closed() {
             return;
         }
@@ -108,7 +115,8 @@ impl Pool {
         }
     }
 
-    fn take(&self, endpoint: &Endpoint) -> Option<Sender> {
+    /// A connection that is free, if there is one.
+    pub(crate) fn take(&self, endpoint: &Endpoint) -> Option<Sender<B>> {
         let mut idle = self.idle.lock();
         let key = Key::of(endpoint);
         let connections = idle.get_mut(&key)?;
@@ -127,7 +135,15 @@ impl Pool {
 }
 
 /// Opens a connection to the first address that takes it.
-async fn open(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Sender, String> {
+///
+/// # Errors
+/// Why the last address does not, in the words of Go's client.
+pub(crate) async fn open<B>(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Sender<B>, String>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let mut last = String::new();
     for address in addresses {
         let stream = match TcpStream::connect(address).await {
@@ -150,8 +166,8 @@ async fn open(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Result<Sender, S
         let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to a webhook ended early");
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a connection to a server that extends this one ended early");
             }
         });
         return Ok(sender);
@@ -169,7 +185,8 @@ fn words(error: &std::io::Error) -> String {
     }
 }
 
-fn chain(error: &hyper::Error) -> String {
+/// What went wrong, with its causes.
+pub(crate) fn chain(error: &hyper::Error) -> String {
     if error.is_incomplete_message() {
         return "EOF".to_owned();
     }

@@ -62,7 +62,10 @@ fn address(task: &Value, port: u16) -> Option<SocketAddr> {
 }
 
 /// The addresses of an endpoint, those that must not be called left out.
-pub(super) async fn addresses(resolver: &dyn Resolve, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, String> {
+///
+/// # Errors
+/// Why there are none.
+pub(crate) async fn addresses(resolver: &dyn Resolve, endpoint: &Endpoint) -> Result<Vec<SocketAddr>, String> {
     let found = match &endpoint.dial {
         Dial::Service { namespace, name, port } => resolver.service(namespace, name, *port)?,
         Dial::Host { host, port } => match host.parse::<IpAddr>() {

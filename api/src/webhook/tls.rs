@@ -17,13 +17,17 @@ pub(super) fn config(bundle: &[u8]) -> Result<Arc<ClientConfig>, String> {
     if bundle.is_empty() {
         return SYSTEM.get_or_init(|| make(system_roots())).clone();
     }
+    make(certificates_of(bundle)?)
+}
+
+fn certificates_of(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(bundle)
         .collect::<Result<_, _>>()
         .map_err(|error| format!("caBundle is not PEM: {error}"))?;
     if certificates.is_empty() {
         return Err("caBundle holds no certificate".to_owned());
     }
-    make(certificates)
+    Ok(certificates)
 }
 
 /// Reading them takes milliseconds, so it is done once, when the first webhook wants them.
@@ -37,6 +41,27 @@ fn system_roots() -> Vec<CertificateDer<'static>> {
 
 fn make(certificates: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        // Not less than the usual checks, see `Verifier`.
+        .dangerous()
+        .with_custom_certificate_verifier(trusting(certificates)?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// Trusts these certificates (PEM), or the system's where there are none.
+///
+/// # Errors
+/// When the bundle holds no certificate.
+pub(crate) fn verifier(bundle: &[u8]) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    trusting(if bundle.is_empty() { system_roots() } else { certificates_of(bundle)? })
+}
+
+fn trusting(certificates: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ServerCertVerifier>, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates.iter().cloned());
     let web = if roots.is_empty() {
@@ -45,16 +70,7 @@ fn make(certificates: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>,
         let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
         Some(built.map_err(|error| error.to_string())?)
     };
-    let verifier = Verifier { certificates, web, provider: Arc::clone(&provider) };
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        // Not less than the usual checks, see `Verifier`.
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(Arc::new(Verifier { certificates, web, provider }))
 }
 
 /// The usual checks, and besides them the trust in a certificate that is itself in the bundle: frameworks for
