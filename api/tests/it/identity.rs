@@ -109,6 +109,25 @@ async fn a_token_lives_within_bounds() {
     assert_eq!(ask(&server, "GET", &path).send().await.code, 405);
 }
 
+/// kubectl sends its wish as protobuf, and reads the answer as JSON.
+#[tokio::test]
+async fn a_wish_in_protobuf_is_read() {
+    let server = server().await;
+    account(&server, "bot").await;
+    let bytes = |number: u8, content: &[u8]| [&[number << 3 | 2, content.len() as u8], content].concat();
+    // 900 seconds as a varint.
+    let spec = [bytes(1, b"vault"), vec![4 << 3, 0x84, 0x07]].concat();
+    let kind = [bytes(1, b"authentication.k8s.io/v1"), bytes(2, b"TokenRequest")].concat();
+    let body = [b"k8s\0".to_vec(), bytes(1, &kind), bytes(2, &bytes(2, &spec))].concat();
+    let asked = ask(&server, "POST", &format!("{ACCOUNTS}/bot/token"))
+        .header("content-type", "application/vnd.kubernetes.protobuf")
+        .header("accept", "application/vnd.kubernetes.protobuf,application/json");
+    let answer = asked.body(body).send().await.expect(201);
+    assert_eq!(answer["spec"]["audiences"], json!(["vault"]));
+    assert_eq!(answer["spec"]["expirationSeconds"], 900);
+    assert_eq!(claims(&token_in(&answer))["aud"], json!(["vault"]));
+}
+
 #[tokio::test]
 async fn a_token_for_somebody_else_is_not_for_this_api() {
     let server = server().await;
