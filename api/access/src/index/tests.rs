@@ -1,3 +1,5 @@
+//! Decisions, their reasons, and how long they take among ten thousand bindings.
+
 use std::sync::Arc;
 use std::time::Instant;
 

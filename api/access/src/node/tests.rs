@@ -1,3 +1,5 @@
+//! The node authorizer against a graph of one task.
+
 use super::*;
 use crate::attributes::FieldTerm;
 
