@@ -187,6 +187,19 @@ pub(crate) async fn validate(
     Box::pin(judge(w, &a, &rules, object, old)).await
 }
 
+/// A create that was let pass did not come to be, for its name is taken: it does not count. `stored` is what would
+/// have been stored.
+pub(crate) async fn not_created(w: &Write<'_>, stored: &[u8]) {
+    if !quota::concern(w, Operation::Create) {
+        return;
+    }
+    let Ok(object) = serde_json::from_slice::<Value>(stored) else { return };
+    let a = Attributes::of(w, Operation::Create, Some(&object), None);
+    if let Err(error) = Box::pin(quota::refund(w, &a, &object)).await {
+        tracing::warn!(%error, namespace = %a.namespace, "could not give back what a create was charged");
+    }
+}
+
 /// Lets rules refuse a stream to a running thing. `options` are what it was asked for with, as an object.
 ///
 /// # Errors

@@ -82,6 +82,34 @@ pub(crate) async fn charge(w: &Write<'_>, a: &Attributes, object: &Value, old: O
     Err(ApiError::stale(w.resource.named(), &a.name))
 }
 
+/// Gives back what a create was charged that did not come to be: its name was taken. What cannot be given back now is
+/// when the controller counts anew.
+pub(crate) async fn refund(w: &Write<'_>, a: &Attributes, object: &Value) -> Result<(), ApiError> {
+    let counted = Counted { group: &w.resource.group, plural: &w.resource.plural };
+    let rows = w.server.registry.snapshot();
+    let Some(row) = rows.find("", "v1", "resourcequotas") else { return Ok(()) };
+    let usage = counted.usage(object);
+    for name in concerned(row, a, counted, object) {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(mut quota) = live(w, row, &a.namespace, &name).await? else { break };
+            let hard = read_all(&quota.object["status"]["hard"]);
+            let mut used = read_all(&quota.object["status"]["used"]);
+            for (resource, amount) in usage.iter().filter(|(resource, _)| hard.contains_key(*resource)) {
+                if let Some(all) = used.get_mut(resource) {
+                    let left = all.minus(*amount);
+                    *all = if left.milli < 0 { Amount::default() } else { left };
+                }
+            }
+            quota.object["status"]["used"] = to_json(&used);
+            let txn = Txn::update(Arc::clone(&quota.key), Encoded::new(&quota.object).stored(), quota.revision);
+            if w.server.store.txn(txn).await.map_err(store_error)?.succeeded {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The quotas of the namespace that speak of this object, as the cache knows them.
 fn concerned(row: &Resource, a: &Attributes, counted: Counted<'_>, object: &Value) -> Vec<String> {
     let snapshot = row.storage.cache.snapshot();

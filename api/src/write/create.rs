@@ -84,6 +84,7 @@ pub(crate) async fn create(
         if done.succeeded {
             return Ok(w.answer(201, &encoded, done.revision));
         }
+        admission::not_created(w, &encoded.stored()).await;
         if attempt == attempts {
             let existing = done.responses.first().and_then(|r| r.kv().cloned());
             let terminating = existing

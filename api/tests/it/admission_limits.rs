@@ -193,3 +193,15 @@ async fn levels_that_nobody_knows_are_refused() {
         "Namespace \"x\" is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"strict\": must be one of privileged, baseline, restricted"
     );
 }
+
+#[tokio::test]
+async fn a_name_that_is_taken_costs_nothing() {
+    let server = server().await;
+    quota(&server, "a", json!({"secrets": "5"}), json!({"secrets": "0"})).await;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}});
+    post(&server, SECRETS, &secret).await.expect(201);
+    for _ in 0..9 {
+        post(&server, SECRETS, &secret).await.expect(409);
+    }
+    assert_eq!(used(&server, "a").await["secrets"], "1");
+}
