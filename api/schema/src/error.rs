@@ -138,6 +138,17 @@ impl FieldError {
         Self::with_value(field, CauseReason::TooMany, &value, &format!("must have at most {max} {noun}"))
     }
 
+    /// The same error of a value that stands at `base`.
+    #[must_use]
+    pub fn below(mut self, base: &str) -> Self {
+        self.field = match self.field.as_str() {
+            "<nil>" => base.to_owned(),
+            field if field.starts_with('[') => format!("{base}{field}"),
+            field => format!("{base}.{field}"),
+        };
+        self
+    }
+
     fn plain(field: impl Into<String>, reason: CauseReason, message: &str) -> Self {
         Self { field: field.into(), reason, detail: join(reason.words(), message) }
     }

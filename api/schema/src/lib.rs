@@ -9,9 +9,11 @@ pub mod jsonpath;
 pub mod managed;
 pub mod openapi;
 pub mod patch;
+mod rules;
 pub mod selector;
 pub mod structural;
 pub mod table;
 
 pub use error::{CauseReason, FieldError, Path, invalid_message};
+pub use rules::{FieldPath, PathError, field_path};
 pub use structural::{Explained, Structural, UnknownField};

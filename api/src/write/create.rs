@@ -140,6 +140,7 @@ fn check(w: &mut Write<'_>, object: &Value) -> Result<(), ApiError> {
     meta::validate(object, None, &resource, &mut errors, &mut w.warnings);
     errors.extend(resource.structural().validate(object, None));
     (resource.strategy.validate)(object, None, &mut errors);
+    resource.structural().check_rules(object, None, &mut errors, &mut w.warnings);
     if !errors.is_empty() {
         return Err(w.invalid(meta::text(object, "name"), errors));
     }

@@ -137,6 +137,7 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
         (resource.strategy.validate)(&new, Some(old), &mut errors);
     }
     authn::signing::validate_part(w, part, &new, old, &mut errors);
+    resource.structural().check_rules(&new, Some(old), &mut errors, &mut w.warnings);
     if !errors.is_empty() {
         return Err(w.invalid(w.name(), errors));
     }

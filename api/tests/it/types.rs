@@ -175,12 +175,6 @@ async fn two_versions_share_their_objects() {
 async fn what_a_definition_cannot_have_here_is_told() {
     let server = server().await;
     let mut definition = widget_definition();
-    let schema = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-    schema["properties"]["spec"]["x-kubernetes-validations"] = json!([{"rule": "self.size > 0"}]);
-    let made = post(&server, DEFINITIONS, &definition).await;
-    assert!(made.warnings().iter().any(|w| w.contains("not enforced")), "{:?}", made.warnings());
-    made.expect(201);
-    let mut definition = widget_definition();
     definition["spec"]["conversion"] = json!({"strategy": "Webhook"});
     definition["metadata"]["name"] = json!("gadgets.demo.example.com");
     let status = post(&server, DEFINITIONS, &definition).await.expect(422);

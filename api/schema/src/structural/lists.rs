@@ -1,6 +1,6 @@
 //! Lists that are sets or maps: no item, or no key, may be there twice.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -44,7 +44,31 @@ fn key_of(keys: &[Box<str>], item: &Value) -> Value {
     Value::Object(Map::from_iter(members))
 }
 
-/// The item of `list` with the same keys as `item`.
-pub(super) fn find_by_keys<'v>(list: &'v [Value], keys: &[Box<str>], item: &Value) -> Option<&'v Value> {
-    list.iter().find(|other| keys.iter().all(|k| other.get(&**k) == item.get(&**k)))
+/// Finds the items of an old list by their keys.
+pub(crate) struct KeyIndex<'v> {
+    list: &'v [Value],
+    keys: &'v [Box<str>],
+    /// Of long lists: where the first item with these keys stands.
+    places: Option<HashMap<String, usize>>,
+}
+
+impl<'v> KeyIndex<'v> {
+    pub(crate) fn new(list: &'v [Value], keys: &'v [Box<str>]) -> Self {
+        let places = (list.len() > PAIRWISE_ITEMS_MAX).then(|| {
+            let mut places = HashMap::with_capacity(list.len());
+            for (place, item) in list.iter().enumerate() {
+                places.entry(key_of(keys, item).to_string()).or_insert(place);
+            }
+            places
+        });
+        Self { list, keys, places }
+    }
+
+    /// The old item with the same keys as `item`.
+    pub(crate) fn find(&self, item: &Value) -> Option<&'v Value> {
+        match &self.places {
+            Some(places) => places.get(&key_of(self.keys, item).to_string()).map(|place| &self.list[*place]),
+            None => self.list.iter().find(|other| self.keys.iter().all(|k| other.get(&**k) == item.get(&**k))),
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod compile;
 mod default;
 mod explain;
 mod format;
-mod lists;
+pub(crate) mod lists;
 mod metadata;
 pub(crate) mod node;
 mod prune;
@@ -23,11 +23,14 @@ use serde_json::Value;
 pub(crate) use self::metadata::object_meta_schema;
 use self::node::Node;
 use crate::error::{FieldError, Path};
+use crate::rules::{self as expressions, RuleNode};
 
 /// A compiled structural schema of one version of a kind. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Structural {
     root: Arc<Node>,
+    /// The expressions that the schema asks of values; most schemas have none.
+    rules: Option<Arc<RuleNode>>,
 }
 
 /// A field that the schema does not know; it was dropped.
@@ -72,15 +75,34 @@ pub struct ExplainedField {
 
 impl Structural {
     /// Compiles an `openAPIV3Schema`; every violation of the structural rules is reported, with paths
-    /// relative to the schema (`properties[spec].type`).
+    /// relative to the schema (`properties[spec].type`). Expressions (`x-kubernetes-validations`) are compiled, but
+    /// not judged: [`Structural::check_definition`] does that.
     pub fn compile(schema: &Value) -> Result<Self, Vec<FieldError>> {
-        Ok(Self { root: Arc::new(compile::compile_root(schema)?) })
+        let root = compile::compile_root(schema)?;
+        Ok(Self { root: Arc::new(root), rules: RuleNode::compile(schema).map(Arc::new) })
+    }
+
+    /// Compiles the `openAPIV3Schema` of a definition that was accepted before: what would be refused today is let
+    /// be.
+    pub fn compile_accepted(schema: &Value) -> Self {
+        let root = compile::compile_accepted(schema);
+        Self { root: Arc::new(root), rules: RuleNode::compile(schema).map(Arc::new) }
+    }
+
+    /// Everything that is wrong with an `openAPIV3Schema` of a definition: breaches of the structural rules, bad
+    /// defaults, and expressions that make no sense or cost too much. `base` is the path of the schema. With
+    /// `costs_known` the costs of single expressions are let be: the schema was accepted with them.
+    pub fn check_definition(schema: &Value, base: &str, costs_known: bool) -> Vec<FieldError> {
+        match compile::compile_root(schema) {
+            Ok(_) => expressions::check_definition(schema, base, costs_known),
+            Err(errors) => errors.into_iter().map(|error| error.below(base)).collect(),
+        }
     }
 
     /// Compiles the schema of a built-in kind, which need not keep the structural rules; it must have been inlined
     /// (`openapi::inline_refs`). Nothing is required: the kind's own rules say what must be there.
     pub fn compile_builtin(schema: &Value) -> Self {
-        Self { root: Arc::new(compile::compile_builtin(schema)) }
+        Self { root: Arc::new(compile::compile_builtin(schema)), rules: None }
     }
 
     /// The schema that allows everything and knows the standard metadata only.
@@ -109,6 +131,24 @@ impl Structural {
         match old {
             None => validate::validate_node(&self.root, object),
             Some(old) => validate::validate_update(&self.root, object, old),
+        }
+    }
+
+    /// Asks the expressions of the schema (`x-kubernetes-validations`) of an object that [`Structural::validate`] and
+    /// the other rules of its kind have judged, with what they found in `errors`: of an object that has not even the
+    /// declared form nothing is asked, and that is told.
+    ///
+    /// With `old`, expressions over `oldSelf` are asked where the old value is known, and failures at values that did
+    /// not change become `warnings`.
+    pub fn check_rules(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        errors: &mut Vec<FieldError>,
+        warnings: &mut Vec<String>,
+    ) {
+        if let Some(rules) = &self.rules {
+            expressions::check_object(rules, object, old, errors, warnings);
         }
     }
 

@@ -14,19 +14,31 @@ pub(super) const DEPTH_MAX: usize = 128;
 
 /// All breaches of a value that stands at the root.
 pub(super) fn validate_node(node: &Node, value: &Value) -> Vec<FieldError> {
-    run(node, value, None)
+    run(node, value)
 }
 
-/// As [`validate_node`], but what is equal in `old` is not blamed.
+/// As [`validate_node`], but what is equal in `old` is not blamed; nor are repeated keys, if `old` has some, too.
 pub(super) fn validate_update(node: &Node, value: &Value, old: &Value) -> Vec<FieldError> {
     // A valid object needs no comparison: that is nearly always the case, and it is quicker.
-    let errors = run(node, value, None);
-    if errors.is_empty() { errors } else { run(node, value, Some(old)) }
+    let errors = run(node, value);
+    if errors.is_empty() {
+        return errors;
+    }
+    let mut walk = Walk::default();
+    walk.value(node, value, Some(old), &Path::ROOT, 0);
+    if !walk.late.is_empty() {
+        let mut before = Walk::default();
+        before.value(node, old, None, &Path::ROOT, 0);
+        if before.late.is_empty() {
+            walk.errors.append(&mut walk.late);
+        }
+    }
+    walk.errors
 }
 
-fn run(node: &Node, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
+fn run(node: &Node, value: &Value) -> Vec<FieldError> {
     let mut walk = Walk::default();
-    walk.value(node, value, old, &Path::ROOT, 0);
+    walk.value(node, value, None, &Path::ROOT, 0);
     walk.errors.append(&mut walk.late);
     walk.errors
 }
@@ -99,13 +111,13 @@ impl Walk {
 
     fn array(&mut self, node: &Node, list: &[Value], old: Option<&Value>, path: &Path<'_>, depth: usize) {
         if let Some(items) = &node.items {
-            let old = old.and_then(Value::as_array);
+            // Only items with a key can be recognised in the old list.
+            let olds = match (&node.list, old.and_then(Value::as_array)) {
+                (ListKind::Map(keys), Some(old)) => Some(lists::KeyIndex::new(old, keys)),
+                _ => None,
+            };
             for (i, value) in list.iter().enumerate() {
-                // Only items with a key can be recognised in the old list.
-                let old = match &node.list {
-                    ListKind::Map(keys) => old.and_then(|old| lists::find_by_keys(old, keys, value)),
-                    ListKind::Atomic | ListKind::Set => None,
-                };
+                let old = olds.as_ref().and_then(|olds| olds.find(value));
                 self.value(items, value, old, &path.index(i), depth + 1);
             }
         }
