@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rbac_matrix.tsv");
+/// Tests run in the folder of their package.
+const TABLE: &str = "tests/it/rbac_matrix.tsv";
 /// Requests that are under way at a time: enough to keep the cores busy, and few enough for the server's own limits.
 const AT_ONCE: usize = 16;
 /// The namespace in which admin, edit and view are bound.
