@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub settled: Settled,
     /// What rules are asked about writes.
     pub admission: crate::admission::State,
+    /// Parts of the API that other servers serve.
+    pub aggregate: crate::aggregate::State,
     /// The client for servers that extend this one.
     pub webhooks: crate::webhook::Webhooks,
     /// Namespaces that were marked as deleted here: what the cache says of them may be older than that.
@@ -69,6 +71,7 @@ impl Inner {
             turns: Turns::default(),
             settled: Settled::default(),
             admission: crate::admission::State::default(),
+            aggregate: crate::aggregate::State::default(),
             webhooks: crate::webhook::Webhooks::default(),
             ending_namespaces: parking_lot::RwLock::default(),
             stop: CancellationToken::new(),

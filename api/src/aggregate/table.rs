@@ -50,7 +50,9 @@ pub(crate) struct Table {
 impl Table {
     pub(super) fn read(snapshots: &[Snapshot]) -> Self {
         let [services] = snapshots else { return Self::default() };
-        let parsed = services.iter().filter_map(|entry| serde_json::from_slice::<Value>(&entry.kv().value).ok());
+        // Most are the server's own: they are told by their label, without a look at the object.
+        let others = services.iter().filter(|entry| !matches!(entry.label(LABEL_MANAGED), Some("true" | "onstart")));
+        let parsed = others.filter_map(|entry| serde_json::from_slice::<Value>(&entry.kv().value).ok());
         Self { remotes: parsed.filter_map(|object| Remote::of(&object)).map(Arc::new).collect() }
     }
 

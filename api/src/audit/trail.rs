@@ -116,6 +116,11 @@ impl Trail {
         Self { id, notes }
     }
 
+    /// The request's id, for whoever it is passed on to.
+    pub(crate) fn id(&self) -> &HeaderValue {
+        &self.id
+    }
+
     /// Somebody wants to act as another: if they may not, this is who it was.
     pub(crate) fn asks(&self, user: &UserInfo) {
         if let Some(notes) = &self.notes {

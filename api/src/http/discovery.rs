@@ -8,6 +8,7 @@ use sha2::{Digest, Sha512};
 
 use super::negotiate::entries;
 use super::respond::{self, ApiResponse};
+use crate::aggregate;
 use crate::inner::Inner;
 use crate::registry::{Resource, Rows, resource::api_version};
 use crate::status::ApiError;
@@ -31,7 +32,8 @@ pub(super) fn root(server: &Inner) -> ApiResponse {
     .into_iter()
     .map(str::to_owned)
     .collect();
-    for (group, versions) in server.registry.rows().groups().iter().filter(|(g, _)| !g.is_empty()) {
+    let rows = server.registry.rows();
+    for (group, versions) in aggregate::discovery::groups(server, &rows).iter().filter(|(g, _)| !g.is_empty()) {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|v| format!("/apis/{group}/{v}")));
     }
@@ -47,7 +49,7 @@ pub(super) fn groups(server: &Inner, core: bool, headers: &HeaderMap) -> Result<
     for entry in entries(accept) {
         if entry.param("as") == Some("APIGroupDiscoveryList") && entry.media == "application/json" {
             if entry.param("v") == Some("v2") {
-                return Ok(aggregated(&rows, core, headers));
+                return Ok(aggregated(server, &rows, core, headers));
             }
             only_aggregated = true;
             continue;
@@ -69,8 +71,7 @@ pub(super) fn groups(server: &Inner, core: bool, headers: &HeaderMap) -> Result<
         });
         return Ok(respond::json(200, versions.to_string()));
     }
-    let groups: Vec<Value> = rows
-        .groups()
+    let groups: Vec<Value> = aggregate::discovery::groups(server, &rows)
         .iter()
         .filter(|(g, _)| !g.is_empty())
         .map(|(group, versions)| group_value(group, versions))
@@ -89,7 +90,7 @@ fn group_value(group: &str, versions: &[String]) -> Value {
 
 /// `/apis/{group}`.
 pub(super) fn group(server: &Inner, group: &str) -> Result<ApiResponse, ApiError> {
-    let groups = server.registry.rows().groups();
+    let groups = aggregate::discovery::groups(server, &server.registry.rows());
     let (group, versions) =
         groups.iter().find(|(g, _)| g == group && !g.is_empty()).ok_or_else(ApiError::page_not_found)?;
     let mut value = group_value(group, versions);
@@ -164,17 +165,17 @@ fn subresources(row: &Resource) -> Vec<Subresource<'_>> {
     found
 }
 
-fn aggregated(rows: &Arc<Rows>, core: bool, headers: &HeaderMap) -> ApiResponse {
+fn aggregated(server: &Inner, rows: &Arc<Rows>, core: bool, headers: &HeaderMap) -> ApiResponse {
     let mut items = Vec::new();
-    for (group, versions) in rows.groups().iter().filter(|(g, _)| g.is_empty() == core) {
-        let versions: Vec<Value> = versions
-            .iter()
-            .filter_map(|version| Some((version, rows.version(group, version)?)))
-            .map(|(version, resources)| {
-                let resources: Vec<Value> = resources.values().map(|row| discovered(row)).collect();
-                json!({"version": version, "resources": resources, "freshness": "Current"})
-            })
-            .collect();
+    for (group, versions) in aggregate::discovery::groups(server, rows).iter().filter(|(g, _)| g.is_empty() == core) {
+        let shown = |version: &String| {
+            if let Some(remote) = aggregate::discovery::version(server, group, version) {
+                return Some(remote);
+            }
+            let resources: Vec<Value> = rows.version(group, version)?.values().map(|row| discovered(row)).collect();
+            Some(json!({"version": version, "resources": resources, "freshness": "Current"}))
+        };
+        let versions: Vec<Value> = versions.iter().filter_map(shown).collect();
         let metadata = if core { json!({}) } else { json!({"name": group}) };
         items.push(json!({"metadata": metadata, "versions": versions}));
     }

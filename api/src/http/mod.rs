@@ -27,6 +27,7 @@ use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::combinators::UnsyncBoxBody;
 
+use crate::aggregate::{self, Passage};
 use crate::audit::{self, PeerAddress, Trail};
 use crate::authn::{self, Acting, UserInfo};
 use crate::authz;
@@ -94,7 +95,9 @@ pub(crate) async fn handle(server: Arc<Inner>, request: Request<RequestBody>) ->
         return trail.answered(response);
     }
     let mut label = Label { verb: "other", group: String::new(), resource: String::new(), class: None };
-    let answered = std::panic::AssertUnwindSafe(route(&server, parts, body, &mut label, &trail)).catch_unwind().await;
+    // In boxes: the frames of a request's whole way would else lie on one thread's stack, beside deep documents.
+    let routed = Box::pin(route(&server, parts, body, &mut label, &trail));
+    let answered = std::panic::AssertUnwindSafe(routed).catch_unwind().await;
     let response = match answered {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => respond::error(&error),
@@ -167,6 +170,16 @@ async fn route(
     label.verb = "get";
     let class = admit(server, &acting, &info, trail, label)?;
     let _seat = class.enter(Cost::One).await?;
+    let elsewhere = match &target {
+        Target::GroupVersion { group, version } => aggregate::find(server, group, version),
+        _ => aggregate::find_document(server, &path),
+    };
+    if let Some(remote) = elsewhere {
+        reads_only(&parts.method)?;
+        let deadline = Some(tokio::time::Instant::now() + deadline::allowed(&query)?);
+        let passage = Passage { server, remote: &remote, user: &acting.user, trail, deadline };
+        return aggregate::forward(passage, &parts, body).await;
+    }
     match target {
         Target::GroupVersion { group, version } => {
             reads_only(&parts.method)?;
@@ -251,6 +264,25 @@ async fn on_resource(
     // A stream says how long it wants to live in other words, and may live longer.
     let allowed = if is_long_running { deadline::REQUEST_TIMEOUT } else { deadline::allowed(&query)? };
     let deadline = tokio::time::Instant::now() + allowed;
+    if let Some(remote) = aggregate::find(server, &path.group, &path.version) {
+        label.group.clone_from(&path.group);
+        let class = label.class.as_ref().filter(|_| !is_long_running || verb == Verb::Watch);
+        let _seat = match class {
+            Some(class) => Some(class.enter(Cost::One).await?),
+            None => None,
+        };
+        let slot = if is_long_running { Some(server.streams.enter(&acting.user.name)?) } else { None };
+        let deadline = Some(deadline).filter(|_| !is_long_running);
+        let passage = Passage { server, remote: &remote, user: &acting.user, trail, deadline };
+        let response = aggregate::forward(passage, &parts, body).await?;
+        return Ok(match slot {
+            Some(slot) => response.map(|body| slot.guard(body)),
+            None => response,
+        });
+    }
+    if path.is_deep {
+        return Err(ApiError::page_not_found());
+    }
     let rows = server.registry.snapshot();
     let Some(resource) = rows.find(&path.group, &path.version, &path.plural) else {
         if registry::core::is_hidden(&path.group, &path.version, &path.plural) {
@@ -292,7 +324,7 @@ async fn on_resource(
         now: jiff::Timestamp::now(),
         trail,
     };
-    let work = call.dispatch(verb, body, &parts);
+    let work = Box::pin(call.dispatch(verb, body, &parts));
     let mut response = if is_long_running {
         let slot = server.streams.enter(&acting.user.name)?;
         work.await?.map(|body| slot.guard(body))
@@ -378,7 +410,7 @@ impl Call<'_> {
                 Err(unknown())
             }
             (Some("finalize"), Verb::Update) => self.write(verb, body).await,
-            (Some("token"), Verb::Create) => authn::token_request(self, &body).await,
+            (Some("token"), Verb::Create) => Box::pin(authn::token_request(self, &body)).await,
             (Some("approval"), Verb::Get) => self.get().await,
             (Some("approval"), Verb::Update | Verb::Patch) => self.write(verb, body).await,
             (Some("log"), Verb::Get) => proxy::log(self).await,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::discovery::hash;
 use super::negotiate::entries;
 use super::respond::{self, ApiResponse};
+use crate::aggregate;
 use crate::inner::Inner;
 use crate::registry::Rows;
 use crate::request::Query;
@@ -21,11 +22,14 @@ const TITLE: &str = "Berth";
 const V2_PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-/// Documents by name, for one generation of the rows. Compressed: they are large and seldom read.
+/// Documents by name, for one generation of the rows and of what others serve. Compressed: they are large and seldom read.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {
-    kept: Mutex<(u64, HashMap<String, Document>)>,
+    kept: Mutex<(Generation, HashMap<String, Document>)>,
 }
+
+/// Of the rows, and of what others serve.
+type Generation = (u64, u64);
 
 #[derive(Clone, Debug)]
 struct Document {
@@ -35,11 +39,18 @@ struct Document {
 
 impl Documents {
     /// The document of this name, made by `make` unless it is kept.
-    async fn get(&self, rows: &Arc<Rows>, name: &str, make: fn(&Rows, &str) -> Vec<u8>) -> Result<Document, ApiError> {
+    async fn get(
+        &self,
+        server: &Inner,
+        rows: &Arc<Rows>,
+        name: &str,
+        make: impl FnOnce(&Rows, &str) -> Vec<u8> + Send + 'static,
+    ) -> Result<Document, ApiError> {
+        let generation = (rows.generation, server.aggregate.generation());
         {
             let mut kept = self.kept.lock();
-            if kept.0 != rows.generation {
-                *kept = (rows.generation, HashMap::new());
+            if kept.0 != generation {
+                *kept = (generation, HashMap::new());
             }
             if let Some(document) = kept.1.get(name) {
                 return Ok(document.clone());
@@ -55,7 +66,7 @@ impl Documents {
         });
         let document = made.await.map_err(ApiError::internal)?.map_err(ApiError::internal)?;
         let mut kept = self.kept.lock();
-        if kept.0 == rows.generation {
+        if kept.0 == generation {
             kept.1.insert(name.to_owned(), document.clone());
         }
         Ok(document)
@@ -103,21 +114,24 @@ pub(super) async fn v2(server: &Inner, headers: &HeaderMap) -> Result<ApiRespons
     match best {
         None if !accept.is_empty() => Err(ApiError::not_acceptable("only application/json and protobuf are given")),
         Some(entry) if entry.media == V2_PROTOBUF_ASKED || entry.media == V2_PROTOBUF => {
-            let document = server
-                .documents
-                .get(&rows, "v2.pb", |rows, _| berth_schema::openapi::v2_protobuf(&v2_of(rows)))
-                .await?;
+            let parts = aggregate::documents::parts(server);
+            let make = move |rows: &Rows, _: &str| berth_schema::openapi::v2_protobuf(&v2_of(rows, &parts));
+            let document = server.documents.get(server, &rows, "v2.pb", make).await?;
             answer(&document, V2_PROTOBUF, headers)
         }
         _ => {
-            let document = server.documents.get(&rows, "v2", |rows, _| v2_of(rows).to_string().into_bytes()).await?;
+            let parts = aggregate::documents::parts(server);
+            let make = move |rows: &Rows, _: &str| v2_of(rows, &parts).to_string().into_bytes();
+            let document = server.documents.get(server, &rows, "v2", make).await?;
             answer(&document, "application/json", headers)
         }
     }
 }
 
-fn v2_of(rows: &Rows) -> Value {
-    berth_schema::openapi::v2_json(TITLE, env!("CARGO_PKG_VERSION"), &docs_of(rows, None))
+fn v2_of(rows: &Rows, parts: &[Arc<aggregate::documents::Definitions>]) -> Value {
+    let mut document = berth_schema::openapi::v2_json(TITLE, env!("CARGO_PKG_VERSION"), &docs_of(rows, None));
+    aggregate::documents::merge(&mut document, parts);
+    document
 }
 
 /// `api/v1` or `apis/{group}/{version}`.
@@ -143,11 +157,17 @@ fn v3_of(rows: &Rows, name: &str) -> Vec<u8> {
 pub(super) async fn v3_root(server: &Inner) -> Result<ApiResponse, ApiError> {
     let rows = server.registry.snapshot();
     let mut paths = serde_json::Map::new();
-    for (group, versions) in rows.groups() {
+    for (group, versions) in aggregate::discovery::groups(server, &rows) {
         for version in versions {
             let path = path_of(&group, &version);
-            let document = server.documents.get(&rows, &path, v3_of).await?;
-            let url = format!("/openapi/v3/{path}?hash={}", document.etag);
+            let url = match aggregate::documents::v3_url(server, &group, &version) {
+                Some(Some(url)) => url,
+                Some(None) => continue,
+                None => {
+                    let document = server.documents.get(server, &rows, &path, v3_of).await?;
+                    format!("/openapi/v3/{path}?hash={}", document.etag)
+                }
+            };
             paths.insert(path, json!({"serverRelativeURL": url}));
         }
     }
@@ -166,7 +186,7 @@ pub(super) async fn v3(
     if rows.version(group, version).is_none() {
         return Err(ApiError::page_not_found());
     }
-    let document = server.documents.get(&rows, path, v3_of).await?;
+    let document = server.documents.get(server, &rows, path, v3_of).await?;
     let cache = match query.filled("hash") {
         Some(hash) if hash == document.etag => "public, immutable, max-age=31536000",
         Some(_) => {

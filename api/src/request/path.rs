@@ -25,6 +25,8 @@ pub(crate) struct ResourcePath {
     pub subresource: Option<String>,
     /// The old `/watch/` prefix was used.
     pub watch_prefix: bool,
+    /// The path goes on behind the subresource: nothing of ours does, but what others serve behind us may.
+    pub is_deep: bool,
 }
 
 /// The longest path that is looked at. The longest legal one has five names of 253 bytes.
@@ -84,8 +86,12 @@ fn with_tail(base: ResourcePath, tail: &[&str]) -> Result<ResourcePath, ApiError
     match tail {
         [] => Ok(base),
         [name] => Ok(ResourcePath { name: Some(decode_name(name)?), ..base }),
-        [name, sub] => Ok(ResourcePath { name: Some(decode_name(name)?), subresource: Some(decode(sub)?), ..base }),
-        _ => Err(ApiError::page_not_found()),
+        [name, sub, deeper @ ..] => Ok(ResourcePath {
+            name: Some(decode_name(name)?),
+            subresource: Some(decode(sub)?),
+            is_deep: !deeper.is_empty(),
+            ..base
+        }),
     }
 }
 
@@ -155,13 +161,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_goes_on_is_known_as_such() {
+        assert!(!resource("/apis/g/v/a/b/c").is_deep);
+        assert!(resource("/apis/g/v/a/b/c/d").is_deep);
+        assert!(resource("/apis/g/v/namespaces/x/a/b/c/d/e").is_deep);
+    }
+
+    #[test]
     fn what_could_escape_a_key_is_refused() {
         for path in [
             "//api",
             "/api/v1/namespaces/..%2f/secrets",
             "/api/v1/namespaces/%2e%2e/secrets/x",
             "/api/v1/secrets/a%00b",
-            "/apis/g/v/a/b/c/d",
         ] {
             assert!(parse_path(path).is_err(), "{path}");
         }
