@@ -33,7 +33,7 @@ pub use package::{Package, PackageSpec, PackageStatus};
 pub use quantity::Quantity;
 pub use resources::{ResourceList, ResourceRequirements};
 pub use revision::{Revision, RevisionSpec};
-pub use role::{Role, RoleSpec, RoleStatus};
+pub use role::{Role, RoleAccess, RoleAction, RoleMember, RoleMemberKind, RolePermission, RoleSpec, RoleStatus};
 pub use service::{BackoffPolicy, Service, ServiceSpec, ServiceStatus, UpdateStrategy, UpdateStrategyType};
 pub use task::{AllocatedPort, ContainerState, ContainerStatus, Task, TaskPhase, TaskSpec, TaskStatus};
 pub use template::{Constraint, ConstraintOperator, TaskTemplate, TaskTemplateSpec, TemplateMeta, Volume};
