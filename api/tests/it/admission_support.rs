@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
+use berth_api::ApiServer;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -15,6 +16,8 @@ use parking_lot::Mutex;
 use rcgen::{CertificateParams, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+
+use crate::support::{get, post};
 
 /// What a webhook answers with.
 pub(crate) enum Reply {
@@ -189,4 +192,11 @@ pub(crate) fn with(mut webhook: Value, fields: Value) -> Value {
         webhook[field] = value.clone();
     }
     webhook
+}
+
+/// Registers webhooks, and waits until they are asked.
+pub(crate) async fn register(server: &ApiServer, path: &str, name: &str, webhooks: &[Value]) {
+    post(server, path, &configuration(path, name, webhooks)).await.expect(201);
+    // A consistent list: whoever has it sees the configuration, and so does every write from here on.
+    get(server, path).await.expect(200);
 }

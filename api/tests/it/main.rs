@@ -5,6 +5,7 @@
 #![recursion_limit = "256"]
 
 mod access;
+mod admission_failures;
 mod admission_limits;
 mod admission_policies;
 mod admission_support;
