@@ -108,7 +108,7 @@ pub(super) async fn believe(server: &Inner, token: &str, wanted: &[String]) -> R
         return own().map(|audiences| Believed { user: user.clone(), audiences });
     }
     if let Some(token) = bootstrap::BootstrapToken::parse(token) {
-        let subject = accounts::bootstrap(server, &token).await?;
+        let subject = Box::pin(accounts::bootstrap(server, &token)).await?;
         return own().map(|audiences| Believed { user: subject.into(), audiences });
     }
     let is_usual = wanted.is_empty();
@@ -116,7 +116,8 @@ pub(super) async fn believe(server: &Inner, token: &str, wanted: &[String]) -> R
     let proof = match cached {
         Some(proof) if !proof.has_expired(now()) => proof,
         _ => {
-            let proof = prove(server, token, wanted).await?;
+            // Seldom, and large: asking a provider must not make every request's future as large as that.
+            let proof = Box::pin(prove(server, token, wanted)).await?;
             if is_usual {
                 identity.believed.put(token, proof.clone());
             }
@@ -125,7 +126,7 @@ pub(super) async fn believe(server: &Inner, token: &str, wanted: &[String]) -> R
     };
     match proof {
         Proof::Account(account) => {
-            accounts::check(server, &account).await.map_err(|reason| Refusal(vec![reason]))?;
+            Box::pin(accounts::check(server, &account)).await.map_err(|reason| Refusal(vec![reason]))?;
             Ok(Believed { user: account.subject().into(), audiences: account.audiences })
         }
         Proof::Session(session) => {
