@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::audit::{Audit, AuditConfig, AuditError};
 use crate::authn::{Identity, IdentityConfig, IdentityError, Tokens, UserInfo};
 use crate::body::ApiBody;
+use crate::bootstrap::Public;
 use crate::fairness;
 use crate::http::{AnyError, BodyError, ReadToEnd, RequestBody, handle};
 use crate::inner::Inner;
@@ -46,6 +47,11 @@ pub struct Config {
     pub agent_tls: Option<Arc<rustls::ClientConfig>>,
     /// The certificate authority (PEM) by which clients know the server: published in each namespace.
     pub root_ca: Option<String>,
+    /// Where clients reach the server, such as `https://10.0.0.1:7443`: told to machines that want to join.
+    pub public_url: Option<String>,
+    /// How the server proves to those that serve a part of the API behind it that it may speak for users; without it
+    /// nothing is passed on to them.
+    pub front_proxy: Option<crate::pki::FrontProxy>,
     /// Which requests are recorded, and where; `None` records nothing.
     pub audit: Option<AuditConfig>,
     /// Requests that are worked on at the same time, streams not counted; `None` is 600, as upstream has it.
@@ -88,12 +94,13 @@ impl ApiServer {
             StoreConfig::Open(store) => store,
         };
         let rows = built_in_rows(&store).await?;
-        let root_ca = config.root_ca.unwrap_or_default();
+        let public = Public { root_ca: config.root_ca.unwrap_or_default(), url: config.public_url };
         let (tokens, means) = (config.tokens, config.identity);
         let identity = tokio::task::spawn_blocking(move || Identity::open(tokens, &means)).await;
         let identity = identity.map_err(|_| StoreError::Closed)??;
         let mut inner = Inner::new(store, Registry::new(rows), identity, config.agent_tls);
         inner.flow = fairness::Flow::new(config.requests_in_flight_max);
+        inner.aggregate = crate::aggregate::State::new(config.front_proxy.clone());
         if let Some(audit) = &config.audit {
             inner.audit = Audit::open(audit).await?;
         }
@@ -101,10 +108,13 @@ impl ApiServer {
         crd::start(&server.inner).await?;
         fairness::bootstrap::run(&server).await.map_err(OpenError::Bootstrap)?;
         fairness::start(&server);
-        crate::bootstrap::run(&server, &root_ca).await.map_err(OpenError::Bootstrap)?;
+        crate::bootstrap::run(&server, &public).await.map_err(OpenError::Bootstrap)?;
+        let (client_ca, front_proxy) = (&public.root_ca, config.front_proxy.as_ref());
+        crate::aggregate::bootstrap::run(&server, client_ca, front_proxy).await.map_err(OpenError::Bootstrap)?;
         tokio::spawn(crate::authn::follow(Arc::clone(&server.inner)));
         tokio::spawn(crate::admission::follow(Arc::clone(&server.inner)));
         server.inner.set_bootstrapped();
+        crate::aggregate::start(&server.inner);
         Ok(server)
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use berth_api::authn::Tokens;
 use berth_api::kubeconfig::{self, Credentials};
-use berth_api::pki::{Identity, Pki};
+use berth_api::pki::{FrontProxy, Identity, Pki};
 use berth_api::{ApiServer, Config, IdentityConfig, StoreConfig};
 use berth_store::{EmbeddedConfig, EmbeddedStore, Store, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -131,11 +131,14 @@ impl Plane {
         let (tokens, token) = Tokens::open(&layout.tokens()).map_err(|e| failed("could not read the tokens", &e))?;
         let agent_tls =
             pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
+        let url = format!("https://{}", paths::reachable(address));
         let config = Config {
             store: StoreConfig::Open(store),
             tokens,
             agent_tls: Some(agent_tls),
+            front_proxy: Some(identities.to_extensions),
             root_ca: Some(pki.ca_pem().to_owned()),
+            public_url: Some(url.clone()),
             identity: identity(layout),
             audit: limits.audit()?,
             requests_in_flight_max: Some(limits.in_flight()),
@@ -146,7 +149,6 @@ impl Plane {
         let stop = CancellationToken::new();
         let (server, stopped) = (api.clone(), stop.clone());
         let serving = tokio::spawn(async move { server.serve(listener, tls, stopped).await });
-        let url = format!("https://{}", paths::reachable(address));
         let text = kubeconfig::text(&url, pki.ca_pem(), "admin", Credentials::Token(&token));
         let path = layout.admin_kubeconfig();
         kubeconfig::write(&path, &text)
@@ -186,6 +188,7 @@ fn identity(layout: &Layout) -> IdentityConfig {
 struct Identities {
     server: Identity,
     to_agents: Identity,
+    to_extensions: FrontProxy,
 }
 
 fn server_identities(pki: &Pki, address: SocketAddr, names: &[String]) -> Result<Identities, berth_api::pki::PkiError> {
@@ -194,7 +197,8 @@ fn server_identities(pki: &Pki, address: SocketAddr, names: &[String]) -> Result
         all.push(address.ip().to_string());
     }
     all.extend(names.iter().cloned());
-    Ok(Identities { server: pki.api_server(&all)?, to_agents: pki.api_server_client()? })
+    let to_extensions = pki.front_proxy()?;
+    Ok(Identities { server: pki.api_server(&all)?, to_agents: pki.api_server_client()?, to_extensions })
 }
 
 /// For clap: `ADDRESS:PORT`, `:PORT` or `PORT`.

@@ -1,11 +1,13 @@
 //! A server, a manager with the parts under test, and words for what tests do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use berth_api::{ApiServer, Config, UserInfo};
 use berth_client::kube::{self, Client};
 use berth_controllers::driver::Part;
 use berth_controllers::{Handle, Options};
+use berth_identity::csr::Authority;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -36,9 +38,20 @@ impl Cluster {
     }
 
     pub(crate) async fn on(server: ApiServer, parts: fn() -> Vec<Part>) -> Self {
+        let options = Options { parts, ..Options::new("test", CancellationToken::new()) };
+        Self::with(server, options).await
+    }
+
+    /// With a manager that can sign certificates.
+    pub(crate) async fn with_authority(server: ApiServer, parts: fn() -> Vec<Part>, authority: Authority) -> Self {
+        let authority = Some(Arc::new(authority));
+        let options = Options { parts, authority, ..Options::new("test", CancellationToken::new()) };
+        Self::with(server, options).await
+    }
+
+    async fn with(server: ApiServer, options: Options) -> Self {
         let client = server.client(UserInfo::new("test", &["system:masters"]));
-        let stop = CancellationToken::new();
-        let options = Options { parts, ..Options::new("test", stop.clone()) };
+        let stop = options.shutdown.clone();
         let acting = server.client(UserInfo::controllers());
         let manager = berth_controllers::run(acting, options).await.unwrap();
         manager.wait_ready().await;
@@ -61,6 +74,14 @@ impl Cluster {
 
     pub(crate) async fn create(&self, path: &str, object: Value) -> Value {
         self.send(Method::POST, path, "application/json", &object).await.unwrap()
+    }
+
+    /// Creates in the name of another client.
+    pub(crate) async fn create_as(&self, client: &Client, path: &str, object: Value) -> Value {
+        let body = object.to_string().into_bytes();
+        let request =
+            Request::builder().method(Method::POST).uri(path).header("content-type", "application/json").body(body);
+        client.request::<Value>(request.unwrap()).await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Option<Value> {

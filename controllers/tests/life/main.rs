@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod baseline;
+mod certificates;
 mod cluster_role;
 mod garbage;
 mod harness;
