@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use berth_agent::{Agent, AgentHandle};
 use berth_api::UserInfo;
 use berth_client::{Change, Session, Watch};
 use berth_controllers::{Handle, Options};
+use berth_identity::csr::Authority;
 use tokio_util::sync::CancellationToken;
 
 use super::checklist::Checklist;
@@ -124,10 +126,9 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     let name = args.node.name();
     let stop_controllers = CancellationToken::new();
     let identity = format!("{}:{}", process::host_name(), layout.root.display());
-    let controllers = berth_controllers::run(
-        plane.api.client(UserInfo::controllers()),
-        Options::new(identity, stop_controllers.clone()),
-    );
+    let mut options = Options::new(identity, stop_controllers.clone());
+    options.authority = Some(Arc::new(authority(&plane, layout)?));
+    let controllers = berth_controllers::run(plane.api.client(UserInfo::controllers()), options);
     let controllers = controllers.await.map_err(|e| failed("could not start the controllers", &e))?;
     let identity = plane
         .pki
@@ -147,6 +148,13 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     controllers.wait_ready().await;
     checklist.done(&mut ctx.term, "controllers", "");
     Ok(Cluster { plane, agent, controllers, stop_controllers })
+}
+
+/// The authority that signs what was approved: the API server's own.
+fn authority(plane: &Plane, layout: &Layout) -> Outcome<Authority> {
+    let key = layout.pki().join("ca.key");
+    let pem = std::fs::read_to_string(&key).map_err(|e| failed(&format!("could not read {}", key.display()), &e))?;
+    Authority::open(plane.pki.ca_pem(), &pem).map_err(|e| failed("could not use the certificate authority", &e))
 }
 
 /// Waits until tasks can be placed here.
