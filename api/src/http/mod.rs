@@ -178,7 +178,7 @@ async fn route(
         reads_only(&parts.method)?;
         let deadline = Some(tokio::time::Instant::now() + deadline::allowed(&query)?);
         let passage = Passage { server, remote: &remote, user: &acting.user, trail, deadline };
-        return aggregate::forward(passage, &parts, body).await;
+        return Box::pin(aggregate::forward(passage, &parts, body)).await;
     }
     match target {
         Target::GroupVersion { group, version } => {
@@ -274,7 +274,8 @@ async fn on_resource(
         let slot = if is_long_running { Some(server.streams.enter(&acting.user.name)?) } else { None };
         let deadline = Some(deadline).filter(|_| !is_long_running);
         let passage = Passage { server, remote: &remote, user: &acting.user, trail, deadline };
-        let response = aggregate::forward(passage, &parts, body).await?;
+        // Seldom, and large: not a part of every request's future.
+        let response = Box::pin(aggregate::forward(passage, &parts, body)).await?;
         return Ok(match slot {
             Some(slot) => response.map(|body| slot.guard(body)),
             None => response,

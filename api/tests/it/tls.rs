@@ -32,7 +32,10 @@ pub(crate) async fn running_with(identity: berth_api::IdentityConfig, others: &s
     let pki = Pki::open(&dir.path().join("pki")).unwrap();
     let (tokens, token) = Tokens::open(&dir.path().join("tokens.csv")).unwrap();
     let agent_tls = Some(pki.client_config(&pki.api_server_client().unwrap()).unwrap());
-    let server = ApiServer::open(Config { tokens, agent_tls, identity, ..Config::default() }).await.unwrap();
+    let front_proxy = Some(pki.front_proxy().unwrap());
+    let root_ca = Some(pki.ca_pem().to_owned());
+    let config = Config { tokens, agent_tls, identity, front_proxy, root_ca, ..Config::default() };
+    let server = ApiServer::open(config).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let tls = pki.server_config_trusting(&pki.api_server(&[]).unwrap(), others).unwrap();
