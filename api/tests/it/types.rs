@@ -180,5 +180,5 @@ async fn what_a_definition_cannot_have_here_is_told() {
     let status = post(&server, DEFINITIONS, &definition).await.expect(422);
     let fields: Vec<&str> =
         status["details"]["causes"].as_array().unwrap().iter().map(|cause| cause["field"].as_str().unwrap()).collect();
-    assert_eq!(fields[1..], ["spec.conversion.webhook.clientConfig", "spec.conversion.webhook.conversionReviewVersions"]);
+    assert_eq!(fields[1..], ["spec.conversion.webhookClientConfig", "spec.conversion.conversionReviewVersions"]);
 }

@@ -7,6 +7,7 @@ use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
 use super::format::Format;
+use super::list_rules;
 use super::metadata;
 use super::node::{Additional, Bound, Checks, ListKind, Node, Prop, Span, Type};
 use super::rules;
@@ -56,6 +57,7 @@ pub(super) fn compile_root(schema: &Value) -> Result<Node, Vec<FieldError>> {
     let mut compiler = Compiler::new(true);
     let mut node = compiler.node(schema, &Path::ROOT, Place::Root, 0);
     if compiler.errors.is_empty() {
+        compiler.check_root_defaults(&node);
         compiler.check_defaults(&node, &Path::ROOT);
     }
     if !compiler.errors.is_empty() {
@@ -145,11 +147,12 @@ impl Compiler {
         node.list = self.list_kind(map);
         node.checks = self.checks(map, path, place, int_or_string, depth);
         if self.strict && !matches!(place, Place::Junctor { .. }) {
-            rules::check_list(self, map, &node, path);
+            list_rules::check(self, map, path);
             rules::check_complete(self, &node, path);
         }
         if flag(map, "x-kubernetes-embedded-resource") {
             add_object_fields(&mut node);
+            node.embedded = true;
             for name in ["apiVersion", "kind"] {
                 if !node.is_required(name) {
                     node.required.push(name.into());
@@ -330,14 +333,37 @@ impl Compiler {
         }
     }
 
+    /// What every object says of itself has no defaults.
+    fn check_root_defaults(&mut self, node: &Node) {
+        let root = Path::ROOT;
+        let properties = root.field("properties");
+        for name in ["apiVersion", "kind", "metadata"] {
+            let Some(child) = node.prop(name) else { continue };
+            let here = properties.key(name);
+            let message = format!("must not be set in top-level {name}");
+            if child.default.is_some() {
+                self.errors.push(FieldError::forbidden(here.field("default").to_string(), &message));
+            }
+            let below = here.field("properties");
+            for prop in child.props.iter().filter(|prop| prop.node.default.is_some()) {
+                let at = below.key(&prop.name).field("default").to_string();
+                self.errors.push(FieldError::forbidden(at, &message));
+            }
+        }
+    }
+
     /// Defaults must themselves be valid.
     fn check_defaults(&mut self, node: &Node, path: &Path<'_>) {
         if let Some(default) = &node.default {
             let here = path.field("default");
             let at = here.to_string();
+            let mut pruned = default.clone();
+            super::prune::prune_node(node, &mut pruned, &Path::ROOT, &mut Vec::new());
+            if pruned != *default {
+                self.errors.push(FieldError::invalid(at.clone(), default, "must not have unknown fields"));
+            }
             for error in super::validate::validate_node(node, default) {
-                let field = if error.field == "<nil>" { at.clone() } else { format!("{at}.{}", error.field) };
-                self.errors.push(FieldError { field, ..error });
+                self.errors.push(error.below(&at));
             }
         }
         let props = path.field("properties");

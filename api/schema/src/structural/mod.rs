@@ -3,8 +3,10 @@
 mod checks;
 mod compile;
 mod default;
+mod embedded;
 mod explain;
 mod format;
+mod list_rules;
 pub(crate) mod lists;
 mod metadata;
 pub(crate) mod node;

@@ -14,6 +14,8 @@ pub(crate) struct Node {
     pub(crate) nullable: bool,
     /// Unknown fields stay (x-kubernetes-preserve-unknown-fields).
     pub(crate) preserve: bool,
+    /// A whole object within the object (x-kubernetes-embedded-resource).
+    pub(crate) embedded: bool,
     /// Owned as one value (x-kubernetes-map-type: atomic).
     pub(crate) map_atomic: bool,
     pub(crate) list: ListKind,
@@ -71,10 +73,6 @@ impl Type {
             Self::Boolean => "boolean",
             Self::IntOrString => "integer,string",
         }
-    }
-
-    pub(crate) fn is_scalar(self) -> bool {
-        matches!(self, Self::String | Self::Integer | Self::Number | Self::Boolean | Self::IntOrString)
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::compile::{Compiler, Place, flag, text};
-use super::node::{Additional, Checks, ListKind, Node, Type};
+use super::node::{Additional, Checks, Node};
 use crate::error::{FieldError, Path};
 
 /// The rules that one schema object can be asked alone.
@@ -23,7 +23,7 @@ pub(super) fn check(compiler: &mut Compiler, map: &Map<String, Value>, path: &Pa
         forbid("additionalProperties", "additionalProperties cannot be set to false");
     }
     let has_properties = map.get("properties").and_then(Value::as_object).is_some_and(|p| !p.is_empty());
-    if has_properties && map.contains_key("additionalProperties") {
+    if has_properties && map.get("additionalProperties").is_some_and(|values| *values != Value::Bool(true)) {
         forbid("additionalProperties", "additionalProperties and properties are mutual exclusive");
     }
     match place {
@@ -57,6 +57,19 @@ fn check_junctor(map: &Map<String, Value>, typed: bool, forbid: &mut dyn FnMut(&
             forbid(name, "must be false to be structural");
         }
     }
+    for (name, message) in [
+        ("x-kubernetes-list-map-keys", "must be empty to be structural"),
+        ("x-kubernetes-list-type", "must be undefined to be structural"),
+        ("x-kubernetes-map-type", "must be undefined to be structural"),
+        ("x-kubernetes-validations", "must be empty to be structural"),
+    ] {
+        if map.get(name).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
+            forbid(name, message);
+        }
+    }
+    if map.get("properties").and_then(|all| all.get("metadata")).is_some() {
+        forbid("properties[metadata]", "must not be specified in a nested context");
+    }
 }
 
 fn check_structure(compiler: &mut Compiler, map: &Map<String, Value>, path: &Path<'_>, place: Place) {
@@ -71,12 +84,20 @@ fn check_structure(compiler: &mut Compiler, map: &Map<String, Value>, path: &Pat
             let message = "must be empty if x-kubernetes-int-or-string is specified";
             errors.push(FieldError::forbidden(type_path.to_string(), message));
         }
-        if preserve || embedded {
-            let at = path.field("x-kubernetes-int-or-string").to_string();
-            let message = "must not be combined with x-kubernetes-preserve-unknown-fields or \
-                           x-kubernetes-embedded-resource";
-            errors.push(FieldError::forbidden(at, message));
+        for (is_set, name) in
+            [(preserve, "x-kubernetes-preserve-unknown-fields"), (embedded, "x-kubernetes-embedded-resource")]
+        {
+            if is_set {
+                let message = "must be false if x-kubernetes-int-or-string is true";
+                errors.push(FieldError::invalid(path.field(name).to_string(), &Value::Bool(true), message));
+            }
         }
+    } else if embedded && type_name != "object" {
+        let message = "must be object if x-kubernetes-embedded-resource is true";
+        errors.push(match type_name {
+            "" => FieldError::required(type_path.to_string(), message),
+            other => FieldError::invalid(type_path.to_string(), &Value::from(other), message),
+        });
     } else if place == Place::Root {
         if type_name.is_empty() {
             errors.push(FieldError::required(type_path.to_string(), "must not be empty at the root"));
@@ -88,6 +109,17 @@ fn check_structure(compiler: &mut Compiler, map: &Map<String, Value>, path: &Pat
         let what = if place == Place::Item { "array items" } else { "object fields" };
         let message = format!("must not be empty for specified {what}");
         errors.push(FieldError::required(type_path.to_string(), &message));
+    }
+    if map.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
+        let at = path.field("x-kubernetes-preserve-unknown-fields").to_string();
+        errors.push(FieldError::invalid(at, &Value::Bool(false), "must be true or undefined"));
+    }
+    if embedded && map.contains_key("additionalProperties") {
+        let at = path.field("additionalProperties").to_string();
+        errors.push(FieldError::forbidden(at, "must not be used if x-kubernetes-embedded-resource is set"));
+    }
+    if embedded || place == Place::Root {
+        check_identity(map, path, errors);
     }
     if embedded && !preserve && !map.contains_key("properties") {
         let message = "must not be empty if x-kubernetes-embedded-resource is true without \
@@ -106,6 +138,19 @@ fn check_structure(compiler: &mut Compiler, map: &Map<String, Value>, path: &Pat
     }
 }
 
+/// What every object says of itself has types of its own.
+fn check_identity(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let properties = path.field("properties");
+    for (name, wanted) in [("kind", "string"), ("apiVersion", "string"), ("metadata", "object")] {
+        let Some(schema) = map.get("properties").and_then(|all| all.get(name)) else { continue };
+        let given = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+        if given != wanted {
+            let at = properties.key(name).field("type").to_string();
+            errors.push(FieldError::invalid(at, &Value::from(given), &format!("must be {wanted}")));
+        }
+    }
+}
+
 /// The metadata is implied; only names may be restricted.
 fn check_root_metadata(map: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     let Some(metadata) = map.get("properties").and_then(|p| p.get("metadata")).and_then(Value::as_object) else {
@@ -120,56 +165,6 @@ fn check_root_metadata(map: &Map<String, Value>, path: &Path<'_>, errors: &mut V
         let message =
             "must not specify anything other than name and generateName, but metadata is implicitly specified";
         errors.push(FieldError::forbidden(at, message));
-    }
-}
-
-/// x-kubernetes-list-type and its keys.
-pub(super) fn check_list(compiler: &mut Compiler, map: &Map<String, Value>, node: &Node, path: &Path<'_>) {
-    let errors = &mut compiler.errors;
-    let list_type = path.field("x-kubernetes-list-type");
-    match text(map, "x-kubernetes-list-type") {
-        None => {}
-        Some("atomic" | "set" | "map") if node.ty != Type::Array => {
-            let at = path.field("type").to_string();
-            let value = Value::from(node.ty.name());
-            errors.push(FieldError::invalid(at, &value, "must be array if x-kubernetes-list-type is specified"));
-        }
-        Some("map") if node.list == ListKind::Atomic => {
-            let at = path.field("x-kubernetes-list-map-keys").to_string();
-            errors.push(FieldError::required(at, "must not be empty if x-kubernetes-list-type is map"));
-        }
-        Some("atomic" | "set" | "map") => {}
-        Some(other) => {
-            let known = ["atomic", "map", "set"].map(Value::from);
-            errors.push(FieldError::not_supported(list_type.to_string(), &Value::from(other), &known));
-        }
-    }
-    if let Some(map_type) = text(map, "x-kubernetes-map-type").filter(|t| !matches!(*t, "atomic" | "granular")) {
-        let known = ["atomic", "granular"].map(Value::from);
-        let at = path.field("x-kubernetes-map-type").to_string();
-        errors.push(FieldError::not_supported(at, &Value::from(map_type), &known));
-    }
-    let (ListKind::Map(keys), Some(items)) = (&node.list, &node.items) else { return };
-    let items_path = path.field("items");
-    let properties = items_path.field("properties");
-    for key in keys {
-        let at = properties.key(key);
-        match items.prop(key) {
-            None => errors.push(FieldError::required(
-                at.to_string(),
-                "this property is in x-kubernetes-list-map-keys, so it must be specified",
-            )),
-            Some(prop) if !prop.ty.is_scalar() => errors.push(FieldError::invalid(
-                at.field("type").to_string(),
-                &Value::from(prop.ty.name()),
-                "must be a scalar type if parent array's x-kubernetes-list-type is map",
-            )),
-            Some(prop) if prop.default.is_none() && !items.is_required(key) => errors.push(FieldError::required(
-                at.field("default").to_string(),
-                "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property",
-            )),
-            Some(_) => {}
-        }
     }
 }
 

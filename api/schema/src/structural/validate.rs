@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::checks;
+use super::embedded;
 use super::lists;
 use super::node::{Additional, ListKind, Node, PropCursor, Type};
 use crate::error::{FieldError, Path};
@@ -92,6 +93,9 @@ impl Walk {
             if !map.contains_key(&**name) {
                 self.push(FieldError::required(path.field(name).to_string(), ""));
             }
+        }
+        if node.embedded {
+            embedded::check(map, path, &mut self.errors);
         }
         if node.props.is_empty() && !matches!(node.additional, Additional::Schema(_)) {
             return;

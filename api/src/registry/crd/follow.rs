@@ -1,33 +1,27 @@
 //! From stored definitions to served rows: follows them in the store, settles their names, says so in their
 //! status, and clears up after one that goes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use berth_store::cache::{Filter, WatchItem};
 use berth_store::{StoreError, Txn};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::FINALIZER_CLEANUP;
-use super::rules::conditions;
+use super::conditions::{is_established, settled_status, terminating_status};
+use super::names::{self, Settled};
+use super::{FINALIZER_CLEANUP, GROUP, PLURAL, clear};
 use crate::api::open_storage;
 use crate::inner::Inner;
 use crate::registry::builtin;
 use crate::registry::form::Form;
-use crate::registry::{Resource, Rows, Storage};
+use crate::registry::{Resource, Storage};
 use crate::write::encode::Encoded;
 use crate::write::meta;
 
-/// How long to wait before trying again what the store refused.
-const RETRY: Duration = Duration::from_millis(500);
-
-const GROUP: &str = "apiextensions.k8s.io";
-const PLURAL: &str = "customresourcedefinitions";
-
 /// Serves what is stored already, and follows changes from then on until the server stops.
 pub(crate) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let mut follower = Follower { inner: Arc::clone(inner), served: HashMap::new() };
+    let mut follower = Follower { inner: Arc::clone(inner), served: HashMap::new(), clearing: HashSet::new() };
     let rows = inner.registry.snapshot();
     let Some(row) = rows.find(GROUP, "v1", PLURAL) else { return Ok(()) };
     let storage = Arc::clone(&row.storage);
@@ -40,6 +34,8 @@ pub(crate) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
 struct Follower {
     inner: Arc<Inner>,
     served: HashMap<String, Served>,
+    /// Deleted ones that are being cleared up after.
+    clearing: HashSet<String>,
 }
 
 /// What is kept of a served definition.
@@ -116,6 +112,7 @@ impl Follower {
     async fn settle(&mut self, name: &str, value: Option<&[u8]>, revision: u64) {
         let crd: Option<Value> = value.and_then(|bytes| serde_json::from_slice(bytes).ok());
         let Some(crd) = crd else {
+            self.clearing.remove(name);
             if let Some(served) = self.served.remove(name) {
                 tracing::info!(definition = name, "a definition is gone; its kind is no longer served");
                 self.inner.registry.replace(&served.group, &served.plural, Vec::new());
@@ -123,23 +120,37 @@ impl Follower {
             }
             return;
         };
-        if let Some(conflict) = self.name_conflict(name, &crd) {
-            let status = refused_status(&crd, &conflict);
-            self.write_status(name, crd, revision, status).await;
+        let settled = self.settle_names(name, &crd);
+        let terminating = meta::is_terminating(&crd);
+        if settled.conflict.is_some() && !is_established(&crd) {
+            if terminating {
+                self.clear_up(name, &crd, None);
+            } else {
+                let status = settled_status(&crd, &settled);
+                self.write_status(name, crd, revision, status).await;
+            }
             return;
         }
-        let served = match self.serve(name, &crd, revision).await {
+        // Under the names that were accepted: new ones may be somebody else's.
+        let mut shown = crd.clone();
+        shown["spec"]["names"] = settled.accepted.clone();
+        let served = match self.serve(name, &shown, revision).await {
             Ok(served) => served,
             Err(error) => {
                 tracing::error!(definition = name, %error, "a definition cannot be served");
                 return;
             }
         };
-        if meta::is_terminating(&crd) {
-            self.clear_up(name, &served).await;
-            return;
-        }
-        let status = accepted_status(&crd);
+        let status = if terminating {
+            self.clear_up(name, &crd, served.first().cloned());
+            if !meta::finalizers(&crd).contains(&FINALIZER_CLEANUP) {
+                return;
+            }
+            let message = "CustomResource deletion is in progress";
+            terminating_status(&crd, "True", "InstanceDeletionInProgress", message)
+        } else {
+            settled_status(&crd, &settled)
+        };
         self.write_status(name, crd, revision, status).await;
     }
 
@@ -180,34 +191,13 @@ impl Follower {
         Ok(rows.ordered.iter().filter(|row| row.group == group && row.plural == plural).cloned().collect())
     }
 
-    /// Why a definition's names cannot be accepted: (reason, message).
-    fn name_conflict(&self, name: &str, crd: &Value) -> Option<(&'static str, String)> {
-        let names = &crd["spec"]["names"];
+    /// Compares the names of a definition with those of all other kinds of its group.
+    fn settle_names(&self, name: &str, crd: &Value) -> Settled {
         let group = crd["spec"]["group"].as_str().unwrap_or_default();
-        let plural = names["plural"].as_str().unwrap_or_default();
-        let rows: Arc<Rows> = self.inner.registry.snapshot();
+        let rows = self.inner.registry.snapshot();
         let mine =
             |row: &Resource| self.served.get(name).is_some_and(|s| s.group == row.group && s.plural == row.plural);
-        for row in rows.ordered.iter().filter(|row| row.group == group && !mine(row)) {
-            let is = |field: &str, taken: &str| names[field] == taken;
-            let found = if row.plural == plural {
-                Some(("PluralConflict", plural.to_owned()))
-            } else if is("kind", &row.kind) {
-                Some(("KindConflict", row.kind.clone()))
-            } else if is("listKind", &row.list_kind) {
-                Some(("ListKindConflict", row.list_kind.clone()))
-            } else if is("singular", &row.singular) {
-                Some(("SingularConflict", row.singular.clone()))
-            } else {
-                let short = names["shortNames"].as_array().into_iter().flatten().filter_map(Value::as_str);
-                let taken = |short: &&str| row.short_names.iter().any(|s| s == short);
-                short.into_iter().find(taken).map(|s| ("ShortNamesConflict", s.to_owned()))
-            };
-            if let Some((reason, word)) = found {
-                return Some((reason, format!("\"{word}\" is already in use")));
-            }
-        }
-        None
+        names::settle(crd, rows.ordered.iter().filter(|row| row.group == group && !mine(row)).map(|row| &**row))
     }
 
     /// Writes a status if it says something new. Losing against another writer is fine: its event comes next.
@@ -228,19 +218,10 @@ impl Follower {
     }
 
     /// Deletes the objects of a definition that is being deleted; when none is left the definition goes, too.
-    async fn clear_up(&self, name: &str, rows: &[Arc<Resource>]) {
-        let Some(row) = rows.first() else {
-            remove_finalizer(Arc::clone(&self.inner), name.to_owned()).await;
-            return;
-        };
-        let (inner, row, name) = (Arc::clone(&self.inner), Arc::clone(row), name.to_owned());
-        tokio::spawn(async move {
-            let stop = inner.stop.clone();
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = empty(&inner, &row) => remove_finalizer(inner, name).await,
-            }
-        });
+    fn clear_up(&mut self, name: &str, crd: &Value, row: Option<Arc<Resource>>) {
+        if meta::finalizers(crd).contains(&FINALIZER_CLEANUP) && self.clearing.insert(name.to_owned()) {
+            clear::begin(&self.inner, row, name.to_owned());
+        }
     }
 }
 
@@ -268,97 +249,4 @@ async fn settle_form(inner: &Inner, name: &str, form: &Form) {
     if let Ok(revision) = inner.store.current_revision().await {
         form.settle(revision);
     }
-}
-
-/// Deletes every object of a kind, and waits until the last one has gone.
-async fn empty(inner: &Arc<Inner>, row: &Arc<Resource>) {
-    loop {
-        let Ok((snapshot, mut watcher)) = row.storage.cache.snapshot_and_watch(Filter::default()) else {
-            tokio::time::sleep(RETRY).await;
-            continue;
-        };
-        if snapshot.is_empty() {
-            return;
-        }
-        for entry in snapshot.iter() {
-            crate::api::delete_as_server(inner, row, entry.namespace(), entry.name()).await;
-        }
-        // Finalizers may hold objects: look again when something changes.
-        let _ = watcher.next_batch().await;
-    }
-}
-
-/// Takes the clean-up finalizer off a definition, which removes it.
-async fn remove_finalizer(inner: Arc<Inner>, name: String) {
-    let key: Arc<str> = format!("{}{name}", crate::registry::resource::storage_prefix(GROUP, PLURAL)).into();
-    loop {
-        let kv = match inner.store.get(&key, None).await {
-            Ok(found) => found.kv,
-            Err(StoreError::Closed) => return,
-            Err(_) => {
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-        };
-        let Some(kv) = kv else { return };
-        let Ok(mut crd) = serde_json::from_slice::<Value>(&kv.value) else { return };
-        if let Some(finalizers) = crd["metadata"]["finalizers"].as_array_mut() {
-            finalizers.retain(|f| f != FINALIZER_CLEANUP);
-        }
-        let txn = if meta::finalizers(&crd).is_empty() {
-            Txn::delete(Arc::clone(&key), kv.mod_revision)
-        } else {
-            Txn::update(Arc::clone(&key), Encoded::new(&crd).stored(), kv.mod_revision)
-        };
-        match inner.store.txn(txn).await {
-            Ok(done) if done.succeeded => return,
-            Ok(_) => {}
-            Err(StoreError::Closed) => return,
-            Err(_) => tokio::time::sleep(RETRY).await,
-        }
-    }
-}
-
-fn accepted_status(crd: &Value) -> Value {
-    let mut status = crd["status"].clone();
-    if !status.is_object() {
-        status = json!({});
-    }
-    status["acceptedNames"] = crd["spec"]["names"].clone();
-    if status["storedVersions"].as_array().is_none_or(Vec::is_empty) {
-        status["storedVersions"] = json!(builtin::storage_version(crd).into_iter().collect::<Vec<_>>());
-    }
-    let list = vec![
-        condition(crd, "NamesAccepted", "True", "NoConflicts", "no conflicts found"),
-        condition(crd, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted"),
-    ];
-    status["conditions"] = with_others(crd, list);
-    status
-}
-
-fn refused_status(crd: &Value, (reason, message): &(&'static str, String)) -> Value {
-    let mut status = crd["status"].clone();
-    if !status.is_object() {
-        status = json!({});
-    }
-    let list = vec![
-        condition(crd, "NamesAccepted", "False", reason, message),
-        condition(crd, "Established", "False", "NotAccepted", "not all names are accepted"),
-    ];
-    status["conditions"] = with_others(crd, list);
-    status
-}
-
-fn with_others(crd: &Value, mut list: Vec<Value>) -> Value {
-    let others = conditions(crd).filter(|c| c["type"] != "NamesAccepted" && c["type"] != "Established");
-    list.extend(others.cloned());
-    Value::Array(list)
-}
-
-/// A condition whose time moves only when its status does.
-fn condition(crd: &Value, kind: &str, status: &str, reason: &str, message: &str) -> Value {
-    let before = conditions(crd).find(|c| c["type"] == kind && c["status"] == status);
-    let since = before.and_then(|c| c["lastTransitionTime"].as_str()).map(str::to_owned);
-    let since = since.unwrap_or_else(|| meta::timestamp(jiff::Timestamp::now()));
-    json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since})
 }

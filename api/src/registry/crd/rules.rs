@@ -1,59 +1,15 @@
 //! What a definition must say, and what it may not change.
 
-use std::collections::HashSet;
-
-use berth_schema::table::Columns;
-use berth_schema::{FieldError, Structural};
+use berth_schema::FieldError;
 use serde_json::{Value, json};
 
-use super::FINALIZER_CLEANUP;
-use crate::webhook::Endpoint;
-use crate::write::meta::{is_dns_label, is_dns_subdomain};
+use super::approval::{self, Approval};
+use super::conversion_rules;
+use super::versions;
+use crate::write::meta::is_dns_subdomain;
 
-/// Fills in the names that can be derived, the conversion, and the finalizer that waits for the objects.
-pub(crate) fn prepare_create(object: &mut Value) {
-    default_names(object);
-    let versions: Vec<Value> = storage_version(object).into_iter().map(Value::from).collect();
-    let root = &mut *object;
-    root["status"] = json!({"conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": versions});
-    let finalizers = &mut root["metadata"]["finalizers"];
-    match finalizers.as_array_mut() {
-        Some(list) if list.iter().any(|f| f == FINALIZER_CLEANUP) => {}
-        Some(list) => list.push(json!(FINALIZER_CLEANUP)),
-        None => *finalizers = json!([FINALIZER_CLEANUP]),
-    }
-}
-
-/// Fills in the names again, and notes a new storage version.
-pub(crate) fn prepare_update(new: &mut Value, _old: &Value) {
-    default_names(new);
-    if let Some(version) = storage_version(new)
-        && let Some(stored) = new["status"]["storedVersions"].as_array_mut()
-        && !stored.iter().any(|v| *v == version)
-    {
-        stored.push(version.into());
-    }
-}
-
-fn default_names(object: &mut Value) {
-    let kind = object["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
-    if !kind.is_empty() && object["spec"]["names"].is_object() {
-        let names = &mut object["spec"]["names"];
-        if names["singular"].as_str().unwrap_or_default().is_empty() {
-            names["singular"] = kind.to_lowercase().into();
-        }
-        if names["listKind"].as_str().unwrap_or_default().is_empty() {
-            names["listKind"] = format!("{kind}List").into();
-        }
-    }
-    if object["spec"].is_object() && object["spec"]["conversion"].is_null() {
-        object["spec"]["conversion"] = json!({"strategy": "None"});
-    }
-}
-
-fn storage_version(object: &Value) -> Option<String> {
-    crate::registry::builtin::storage_version(object).map(str::to_owned)
-}
+/// Characters of a DNS label.
+const LABEL_CHARS_MAX: usize = 63;
 
 /// Finds everything that is wrong with a definition.
 pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
@@ -65,138 +21,88 @@ pub(crate) fn validate(new: &Value, old: Option<&Value>, errors: &mut Vec<FieldE
         let message = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid("metadata.name", name, message));
     }
-    if !is_dns_subdomain(&group) || !group.contains('.') {
-        let message = "should be a domain with at least one dot";
+    if group.is_empty() {
+        errors.push(FieldError::required("spec.group", ""));
+    } else if !is_dns_subdomain(&group) {
+        let message = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and \
+                       must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation \
+                       is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
         errors.push(FieldError::invalid("spec.group", &spec["group"], message));
+    } else if !group.contains('.') {
+        errors.push(FieldError::invalid("spec.group", &spec["group"], "should be a domain with at least one dot"));
     }
-    let ours = group == berth_types::GROUP;
-    let protected = group.ends_with(".k8s.io") || group.ends_with(".kubernetes.io");
-    let approved = !new["metadata"]["annotations"]["api-approved.kubernetes.io"].is_null();
-    if protected && !approved {
-        let field = "metadata.annotations[api-approved.kubernetes.io]";
-        errors.push(FieldError::required(field, "protected groups must have approval annotation"));
-    }
-    if ours {
+    if group == berth_types::GROUP {
         errors.push(FieldError::forbidden("spec.group", "this group is the server's own: choose another"));
     }
-    for field in ["plural", "singular"] {
-        if !is_dns_label(&text(&spec["names"][field])) {
-            let message = "a lowercase RFC 1123 label is expected";
-            errors.push(FieldError::invalid(format!("spec.names.{field}"), &spec["names"][field], message));
-        }
+    versions::validate(spec, old.map(|old| &old["spec"]), errors);
+    validate_names(&spec["names"], errors);
+    if spec["preserveUnknownFields"] == true && old.is_none_or(|old| old["spec"]["preserveUnknownFields"] != true) {
+        let message =
+            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        errors.push(FieldError::invalid("spec.preserveUnknownFields", &json!(true), message));
     }
-    for field in ["kind", "listKind"] {
-        if !is_dns_label(&text(&spec["names"][field]).to_lowercase()) {
-            let message = "may have mixed case, but should otherwise match: a DNS label";
-            errors.push(FieldError::invalid(format!("spec.names.{field}"), &spec["names"][field], message));
-        }
-    }
-    validate_conversion(&spec["conversion"], errors);
-    validate_versions(spec, errors);
+    conversion_rules::validate(&spec["conversion"], old.map(|old| &old["spec"]["conversion"]), errors);
     if let Some(old) = old {
         validate_change(new, old, errors);
     }
+    validate_stored_versions(new, errors);
+    validate_approval(new, old, &group, errors);
 }
 
-fn validate_conversion(conversion: &Value, errors: &mut Vec<FieldError>) {
-    let field = "spec.conversion";
-    let webhook = &conversion["webhook"];
-    match conversion["strategy"].as_str().unwrap_or_default() {
-        "None" if webhook.is_null() => {}
-        "None" => {
-            let message = "should not be set when strategy is not set to Webhook";
-            errors.push(FieldError::forbidden(format!("{field}.webhook"), message));
-        }
-        "Webhook" => {
-            let config = &webhook["clientConfig"];
-            if config.is_null() {
-                let message = "required when strategy is set to Webhook";
-                errors.push(FieldError::required(format!("{field}.webhook.clientConfig"), message));
-            } else {
-                let field = format!("{field}.webhook.clientConfig");
-                if config["url"].is_null() == config["service"].is_null() {
-                    errors.push(FieldError::required(field, "exactly one of url or service is required"));
-                } else if let Err(why) = Endpoint::of_client_config(config) {
-                    errors.push(FieldError::invalid(field, &config["url"], &why));
-                }
-            }
-            let versions = webhook["conversionReviewVersions"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let field = format!("{field}.webhook.conversionReviewVersions");
-            if versions.is_empty() {
-                errors.push(FieldError::required(field, "must specify at least one version"));
-            } else if !versions.iter().any(|version| version == "v1") {
-                let message = "must include at least one of v1";
-                errors.push(FieldError::invalid(field, &webhook["conversionReviewVersions"], message));
-            }
-        }
-        other => {
-            let known = [json!("None"), json!("Webhook")];
-            let error = FieldError::not_supported(format!("{field}.strategy"), &json!(other), &known);
-            errors.push(error);
+fn validate_names(names: &Value, errors: &mut Vec<FieldError>) {
+    let field = |name: &str| format!("spec.names.{name}");
+    let text = |name: &str| names[name].as_str().unwrap_or_default();
+    for name in ["plural", "singular", "kind", "listKind"] {
+        if text(name).is_empty() {
+            errors.push(FieldError::required(field(name), ""));
         }
     }
-}
-
-/// What is let be, but cannot be meant.
-pub(crate) fn warnings(_object: &Value, _out: &mut Vec<String>) {}
-
-fn validate_versions(spec: &Value, errors: &mut Vec<FieldError>) {
-    let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if versions.is_empty() {
-        errors.push(FieldError::required("spec.versions", "must have at least one version"));
-        return;
+    for name in ["plural", "singular"] {
+        if let Some(why) = label_problem(text(name)).filter(|_| !text(name).is_empty()) {
+            errors.push(FieldError::invalid(field(name), &names[name], &why));
+        }
     }
-    let storage = versions.iter().filter(|v| v["storage"] == true).count();
-    if storage != 1 {
-        let message = "must have exactly one version marked as storage version";
-        errors.push(FieldError::invalid("spec.versions", &json!(storage), message));
+    for name in ["kind", "listKind"] {
+        if let Some(why) = label_problem(&text(name).to_lowercase()).filter(|_| !text(name).is_empty()) {
+            let message = format!("may have mixed case, but should otherwise match: {why}");
+            errors.push(FieldError::invalid(field(name), &names[name], &message));
+        }
     }
-    if spec["preserveUnknownFields"] == true {
-        let message = "must be false: use x-kubernetes-preserve-unknown-fields in the schema";
-        errors.push(FieldError::invalid("spec.preserveUnknownFields", &json!(true), message));
+    if !text("kind").is_empty() && text("kind") == text("listKind") {
+        let message = "kind and listKind may not be the same";
+        errors.push(FieldError::invalid(field("listKind"), &names["listKind"], message));
     }
-    let mut names = HashSet::new();
-    for (index, version) in versions.iter().enumerate() {
-        let field = format!("spec.versions[{index}]");
-        let name = version["name"].as_str().unwrap_or_default();
-        if !is_dns_label(name) {
-            let message = "a lowercase RFC 1123 label is expected";
-            errors.push(FieldError::invalid(format!("{field}.name"), &version["name"], message));
-        }
-        if !names.insert(name) {
-            errors.push(FieldError::duplicate(format!("{field}.name"), &version["name"]));
-        }
-        let schema = &version["schema"]["openAPIV3Schema"];
-        if schema.is_null() {
-            errors.push(FieldError::required(format!("{field}.schema.openAPIV3Schema"), "schemas are required"));
-        } else {
-            let prefix = if versions.len() == 1 { "spec.validation".to_owned() } else { format!("{field}.schema") };
-            errors.extend(Structural::check_definition(schema, &format!("{prefix}.openAPIV3Schema"), false));
-        }
-        if let Err(why) = Columns::compile(&version["additionalPrinterColumns"]) {
-            let columns = &version["additionalPrinterColumns"];
-            errors.push(FieldError::invalid(format!("{field}.additionalPrinterColumns"), columns, &why));
-        }
-        let scale = &version["subresources"]["scale"];
-        if !scale.is_null() {
-            for (name, root) in [("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")] {
-                let path = scale[name].as_str().unwrap_or_default();
-                if !path.starts_with(root) || path.contains('[') {
-                    let message = format!("should be a json path under {root}, without arrays");
-                    errors.push(FieldError::invalid(
-                        format!("{field}.subresources.scale.{name}"),
-                        &scale[name],
-                        &message,
-                    ));
-                }
+    for list in ["shortNames", "categories"] {
+        for (i, word) in names[list].as_array().into_iter().flatten().enumerate() {
+            if let Some(why) = label_problem(word.as_str().unwrap_or_default()) {
+                errors.push(FieldError::invalid(format!("spec.names.{list}[{i}]"), word, &why));
             }
         }
     }
 }
 
+/// What keeps a text from being a DNS label (RFC 1035), if anything does.
+pub(super) fn label_problem(text: &str) -> Option<String> {
+    let mut problems = Vec::new();
+    if text.len() > LABEL_CHARS_MAX {
+        problems.push(format!("must be no more than {LABEL_CHARS_MAX} bytes"));
+    }
+    let good = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !good {
+        let words = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an \
+                     alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex \
+                     used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+        problems.push(words.to_owned());
+    }
+    (!problems.is_empty()).then(|| problems.join(","))
+}
+
+/// What decides where and as what objects are stored stays.
 fn validate_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let established = conditions(old).any(|c| c["type"] == "Established" && c["status"] == "True");
-    for (path, always) in [("group", true), ("scope", true), ("names/plural", false), ("names/kind", false)] {
+    for (path, always) in [("scope", false), ("names/kind", false), ("group", true), ("names/plural", true)] {
         let pointer = format!("/spec/{path}");
         let (was, is) = (old.pointer(&pointer), new.pointer(&pointer));
         if was != is && (always || established) {
@@ -204,15 +110,50 @@ fn validate_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(field, is.unwrap_or(&Value::Null), "field is immutable"));
         }
     }
-    let versions: HashSet<&str> =
-        new["spec"]["versions"].as_array().into_iter().flatten().filter_map(|v| v["name"].as_str()).collect();
-    for (index, stored) in new["status"]["storedVersions"].as_array().into_iter().flatten().enumerate() {
-        let name = stored.as_str().unwrap_or_default();
-        if !versions.contains(name) {
+}
+
+/// No version may go that objects may be stored in.
+fn validate_stored_versions(new: &Value, errors: &mut Vec<FieldError>) {
+    let field = "status.storedVersions";
+    let stored = &new["status"]["storedVersions"];
+    let list: Vec<&str> = stored.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let versions = new["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if let Some(storage) = crate::registry::builtin::storage_version(new) {
+        if list.is_empty() {
+            errors.push(FieldError::invalid(field, &json!(list), "must have at least one stored version"));
+            return;
+        }
+        if !list.contains(&storage) {
+            let message = format!("must have the storage version {storage}");
+            errors.push(FieldError::invalid(field, stored, &message));
+        }
+    }
+    for (index, name) in list.iter().enumerate() {
+        if !versions.iter().any(|version| version["name"] == *name) {
             let message = format!(
                 "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in {name} and removes {name} from status.storedVersions"
             );
-            errors.push(FieldError::invalid(format!("status.storedVersions[{index}]"), stored, &message));
+            errors.push(FieldError::invalid(format!("{field}[{index}]"), &json!(name), &message));
+        }
+    }
+}
+
+/// The community's groups need its approval, or the word that they do without.
+fn validate_approval(new: &Value, old: Option<&Value>, group: &str, errors: &mut Vec<FieldError>) {
+    if !approval::is_protected(group) {
+        return;
+    }
+    let state = Approval::of(new);
+    if old.is_some_and(|old| Approval::of(old) == state) {
+        return;
+    }
+    let field = format!("metadata.annotations[{}]", approval::ANNOTATION);
+    match state {
+        Approval::Given | Approval::Bypassed => {}
+        Approval::Missing => errors.push(FieldError::required(field, &state.message(new))),
+        Approval::Invalid => {
+            let given = &new["metadata"]["annotations"][approval::ANNOTATION];
+            errors.push(FieldError::invalid(field, given, &state.message(new)));
         }
     }
 }
@@ -223,9 +164,10 @@ pub(super) fn conditions(object: &Value) -> impl Iterator<Item = &Value> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::prepare_create;
     use super::*;
 
-    fn good() -> Value {
+    pub(crate) fn good() -> Value {
         let mut crd = json!({
             "metadata": {"name": "widgets.demo.example.com"},
             "spec": {
@@ -260,10 +202,15 @@ mod tests {
         crd["metadata"]["name"] = json!("x.demo.example.com");
         crd["spec"]["versions"][0]["storage"] = json!(false);
         crd["spec"]["versions"][0]["schema"] = Value::Null;
-        assert_eq!(fields(&crd, None), ["metadata.name", "spec.versions", "spec.versions[0].schema.openAPIV3Schema"]);
-        let old = good();
+        assert_eq!(
+            fields(&crd, None),
+            ["metadata.name", "spec.versions[0].schema.openAPIV3Schema", "spec.versions"]
+        );
+        let mut old = good();
         let mut new = good();
         new["spec"]["scope"] = json!("Cluster");
+        assert_eq!(fields(&new, Some(&old)), [""; 0], "nothing is stored before it is established");
+        old["status"]["conditions"] = json!([{"type": "Established", "status": "True"}]);
         assert_eq!(fields(&new, Some(&old)), ["spec.scope"]);
     }
 }
