@@ -6,18 +6,13 @@ use std::time::Duration;
 
 use berth_store::cache::{Entry, EventType, Filter, Gone, WatchItem, Watcher};
 use berth_types::names::LABEL_SERVICE;
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
-use http_body_util::Full;
-use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::check::{Condition, Learned, check};
-use super::table::{PLURAL, Remote};
+use super::check::{Learned, check};
+use super::condition::{Condition, tell};
 use super::priority;
-use crate::api::{ApiServer, OWN_WRITE_TIMEOUT};
-use crate::authn::UserInfo;
+use super::table::{PLURAL, Remote};
 use crate::inner::Inner;
 
 /// How often a server that is there is asked.
@@ -51,8 +46,7 @@ struct Follower {
 /// Looks after the condition `Available` of every APIService until the server stops.
 pub(super) async fn follow(server: Arc<Inner>) {
     let stop = server.stop.clone();
-    let follower =
-        Follower { server, watched: HashMap::new(), running: JoinSet::new(), tasks: None };
+    let follower = Follower { server, watched: HashMap::new(), running: JoinSet::new(), tasks: None };
     tokio::select! {
         () = stop.cancelled() => {}
         () = follower.run() => {}
@@ -222,7 +216,7 @@ impl Follower {
         {
             aggregate.learn(&remote.name, Some(learned));
         }
-        self.tell(&remote.name, &condition).await;
+        tell(&self.server, &remote.name, &condition).await;
     }
 
     /// An APIService of what is served here is there, whatever it was before.
@@ -231,50 +225,8 @@ impl Follower {
         if super::table(&self.server).remotes.iter().any(|remote| remote.name == name) {
             return;
         }
-        let object: Value = serde_json::from_slice(&entry.kv().value).unwrap_or_default();
-        if !says(&object, &Condition::local()) {
-            self.tell(name, &Condition::local()).await;
-        }
+        tell(&self.server, name, &Condition::local()).await;
     }
-
-    /// Writes the condition if it says something new. Losing against another server is fine: it asks as we do.
-    async fn tell(&self, name: &str, condition: &Condition) {
-        let rows = self.server.registry.snapshot();
-        let Some(row) = rows.any_version(priority::GROUP, PLURAL) else { return };
-        let Some(entry) = row.storage.cache.get("", name) else { return };
-        let object: Value = serde_json::from_slice(&entry.kv().value).unwrap_or_default();
-        if says(&object, condition) {
-            return;
-        }
-        let mut conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let now = crate::write::meta::timestamp(jiff::Timestamp::now());
-        let before = conditions.iter().find(|known| known["type"] == "Available");
-        let since = before.filter(|known| known["status"] == condition.status);
-        let since = since.map_or_else(|| now.clone().into(), |known| known["lastTransitionTime"].clone());
-        let Condition { status, reason, message } = condition;
-        let new = json!({"type": "Available", "status": status, "reason": reason, "message": message,
-            "lastTransitionTime": since});
-        conditions.retain(|known| known["type"] != "Available");
-        conditions.push(new);
-        tracing::info!(service = name, status, reason, message, "an aggregated API changes");
-        let body = json!({"metadata": {"uid": object["metadata"]["uid"]}, "status": {"conditions": conditions}});
-        let path = format!("/apis/{}/v1/{PLURAL}/{name}/status", priority::GROUP);
-        let done = write(&self.server, Method::PATCH, &path, body.to_string()).await;
-        if let Err(why) = done {
-            tracing::debug!(service = name, why, "could not write the condition of an APIService");
-        }
-    }
-}
-
-/// Whether an APIService says this of itself already.
-fn says(object: &Value, condition: &Condition) -> bool {
-    let known = object["status"]["conditions"].as_array().into_iter().flatten();
-    let mut available = known.filter(|known| known["type"] == "Available");
-    available.next().is_some_and(|known| {
-        known["status"] == condition.status
-            && known["reason"] == condition.reason
-            && known["message"] == *condition.message
-    })
 }
 
 /// The next changes of tasks; never comes while none are watched.
@@ -284,27 +236,3 @@ async fn next_batch(tasks: &mut Option<(HashSet<(String, String)>, Watcher)>) ->
         None => std::future::pending().await,
     }
 }
-
-/// A write of the server's own.
-///
-/// # Errors
-/// What the answer was, when it is none that says that all is as it should be.
-pub(super) async fn write(server: &Arc<Inner>, method: Method, path: &str, body: String) -> Result<(), String> {
-    let is_patch = method == Method::PATCH;
-    let mut request = Request::new(Full::new(Bytes::from(body)));
-    *request.method_mut() = method;
-    *request.uri_mut() = format!("{path}?fieldManager=berth-apiserver").parse().map_err(|_| path.to_owned())?;
-    let content = if is_patch { "application/merge-patch+json" } else { "application/json" };
-    request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
-    request.extensions_mut().insert(UserInfo::apiserver());
-    let server = ApiServer { inner: Arc::clone(server) };
-    let answer = tokio::time::timeout(OWN_WRITE_TIMEOUT, Box::pin(server.answer(request))).await;
-    match answer {
-        Ok(answer) if answer.status().is_success() => Ok(()),
-        // Another server was quicker, at making, changing or deleting.
-        Ok(answer) if matches!(answer.status().as_u16(), 404 | 409) => Ok(()),
-        Ok(answer) => Err(format!("{path}: {} {:?}", answer.status(), answer.body())),
-        Err(_) => Err(format!("{path}: no answer in time")),
-    }
-}
-

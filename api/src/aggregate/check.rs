@@ -8,6 +8,7 @@ use http::{HeaderValue, Request, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
+use super::condition::Condition;
 use super::documents::Definitions;
 use super::table::{PLURAL, Remote};
 use super::transport::Nowhere;
@@ -50,29 +51,6 @@ impl Learned {
     }
 }
 
-/// The condition `Available` of an APIService.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Condition {
-    pub(super) status: &'static str,
-    pub(super) reason: &'static str,
-    pub(super) message: String,
-}
-
-impl Condition {
-    pub(super) fn local() -> Self {
-        let message = "Local APIServices are always available".to_owned();
-        Self { status: "True", reason: "Local", message }
-    }
-
-    fn no(reason: &'static str, message: String) -> Self {
-        Self { status: "False", reason, message }
-    }
-
-    pub(super) fn is_true(&self) -> bool {
-        self.status == "True"
-    }
-}
-
 /// Whether a server is there; what it serves, if it is.
 pub(super) async fn check(server: &Arc<Inner>, remote: &Remote) -> (Condition, Option<Learned>) {
     let (service, namespace) = (&remote.service, &remote.namespace);
@@ -92,11 +70,7 @@ pub(super) async fn check(server: &Arc<Inner>, remote: &Remote) -> (Condition, O
     let v2 = v2(server, remote, &before);
     let (resources, v3, (v2, v2_etag)) = futures::join!(discovered, v3, v2);
     match resources {
-        Ok(resources) => {
-            let message = "all checks passed".to_owned();
-            let learned = Learned { resources, v3, v2, v2_etag };
-            (Condition { status: "True", reason: "Passed", message }, Some(learned))
-        }
+        Ok(resources) => (Condition::passed(), Some(Learned { resources, v3, v2, v2_etag })),
         Err(why) => (Condition::no("FailedDiscoveryCheck", why), None),
     }
 }
@@ -139,11 +113,7 @@ async fn v3(server: &Arc<Inner>, remote: &Remote) -> Option<String> {
 
 /// The part of the OpenAPI v2 document that is the server's own; what was known when it has not changed, or cannot be
 /// had.
-async fn v2(
-    server: &Arc<Inner>,
-    remote: &Remote,
-    before: &Learned,
-) -> (Option<Arc<Definitions>>, Option<HeaderValue>) {
+async fn v2(server: &Arc<Inner>, remote: &Remote, before: &Learned) -> (Option<Arc<Definitions>>, Option<HeaderValue>) {
     let kept = || (before.v2.clone(), before.v2_etag.clone());
     let Ok(answer) = get(server, remote, "/openapi/v2", before.v2_etag.clone(), DOCUMENT_BYTES_MAX).await else {
         return kept();

@@ -74,7 +74,9 @@ pub(super) fn from_list(list: &Value, group: &str, version: &str) -> Vec<Value> 
         };
         let place = *places.entry(parent).or_insert_with(|| {
             // A subresource may come before its resource, or without it.
-            found.push(json!({"resource": parent, "responseKind": {}, "scope": scope, "singularResource": "", "verbs": []}));
+            found.push(
+                json!({"resource": parent, "responseKind": {}, "scope": scope, "singularResource": "", "verbs": []}),
+            );
             found.len() - 1
         });
         let shown = &mut found[place];

@@ -8,6 +8,7 @@
 mod available;
 pub(crate) mod bootstrap;
 mod check;
+mod condition;
 pub(crate) mod discovery;
 pub(crate) mod documents;
 mod forward;

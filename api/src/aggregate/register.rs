@@ -9,7 +9,7 @@ use berth_store::cache::{Filter, Watcher};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::available::write;
+use super::condition::write;
 use super::priority;
 use super::table::{LABEL_MANAGED, PLURAL, is_managed};
 use crate::inner::Inner;
