@@ -24,26 +24,25 @@ pub(crate) use reviews::ReviewKind;
 pub(crate) struct Rows {
     /// Counts up with each change: what is derived from the rows is cached under this number.
     pub generation: u64,
-    /// (group, version) → plural → row.
-    by_version: HashMap<(String, String), BTreeMap<String, Arc<Resource>>>,
+    /// group → version → plural → row.
+    by_group: HashMap<String, HashMap<String, BTreeMap<String, Arc<Resource>>>>,
     /// Rows in discovery's order.
     pub ordered: Vec<Arc<Resource>>,
 }
 
 impl Rows {
     pub(crate) fn find(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Resource>> {
-        // A borrowed tuple cannot be looked up in a map of owned ones; the few versions are walked instead.
         self.version(group, version)?.get(plural)
     }
 
     /// The rows of a group and version.
     pub(crate) fn version(&self, group: &str, version: &str) -> Option<&BTreeMap<String, Arc<Resource>>> {
-        self.by_version.iter().find(|((g, v), _)| g == group && v == version).map(|(_, rows)| rows)
+        self.by_group.get(group)?.get(version)
     }
 
     /// A row of a kind in whichever version is served.
     pub(crate) fn any_version(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.by_version.iter().filter(|((g, _), _)| g == group).find_map(|(_, rows)| rows.get(plural))
+        self.by_group.get(group)?.values().find_map(|rows| rows.get(plural))
     }
 
     /// The versions of every group, the best first, groups in discovery's order.
@@ -64,14 +63,16 @@ impl Rows {
 
     fn build(generation: u64, mut rows: Vec<Arc<Resource>>) -> Self {
         rows.sort_by(|a, b| (group_rank(&a.group), &a.group).cmp(&(group_rank(&b.group), &b.group)));
-        let mut by_version: HashMap<(String, String), BTreeMap<String, Arc<Resource>>> = HashMap::new();
+        let mut by_group: HashMap<String, HashMap<String, BTreeMap<String, Arc<Resource>>>> = HashMap::new();
         for row in &rows {
-            by_version
-                .entry((row.group.clone(), row.version.clone()))
+            by_group
+                .entry(row.group.clone())
+                .or_default()
+                .entry(row.version.clone())
                 .or_default()
                 .insert(row.plural.clone(), Arc::clone(row));
         }
-        Self { generation, by_version, ordered: rows }
+        Self { generation, by_group, ordered: rows }
     }
 }
 
