@@ -21,6 +21,10 @@ pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool, form:
     let group = text(&spec["group"]);
     let terminating = crd["metadata"].get("deletionTimestamp").is_some();
     let versions = spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let api_versions: Vec<String> = versions
+        .iter()
+        .filter_map(|version| Some(super::resource::api_version(&group, version["name"].as_str()?)))
+        .collect();
     versions
         .iter()
         .filter(|version| version["served"].as_bool().unwrap_or(false))
@@ -57,7 +61,11 @@ pub(crate) fn rows_of(crd: &Value, storage: &Arc<Storage>, built_in: bool, form:
                 deprecation: deprecation(version, &group, &name, &kind),
                 terminating,
                 storage: Arc::clone(storage),
-                life: Life { form: form.clone(), conversion: Conversion::of(crd) },
+                life: Life {
+                    form: form.clone(),
+                    conversion: Conversion::of(crd),
+                    api_versions: if built_in { Vec::new() } else { api_versions.clone() },
+                },
                 compiled: OnceLock::new(),
                 columns: OnceLock::new(),
                 group: group.clone(),

@@ -96,6 +96,8 @@ pub(crate) struct Life {
     pub form: Form,
     /// The webhook between its versions.
     pub conversion: Option<Conversion>,
+    /// All versions, served or not, as objects name them; empty for kinds that ship with the binary.
+    pub api_versions: Vec<String>,
 }
 
 /// One version of one kind.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::decode::Decoded;
 use super::{Write, Written, meta, store_error};
 use crate::admission::{self, Operation};
+use crate::registry::crd;
 use crate::status::ApiError;
 
 /// How often a generated name is tried before "already exists" is the answer.
@@ -110,19 +111,27 @@ fn prepare(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Re
     problems.extend(resource.structural().prune(object).iter().map(ToString::to_string));
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
     w.check_types(object)?;
-    meta::prepare_create(object, &resource, w.now);
-    (resource.strategy.prepare_create)(object);
-    (resource.strategy.stamp)(object, w.user);
-    default(w, object)
+    complete(w, object)
 }
 
-/// Fits an object to its schema again after a rule has changed it.
+/// Fits an object to its schema again after a rule has changed it. What is the server's to say (the status, when and by
+/// whom it was made) is said again: a rule speaks for its author, not for the server.
 fn fit(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
-    let managed = meta::of(object).remove("managedFields");
+    meta::of(object).remove("managedFields");
     w.resource.structural().prune(object);
-    if let Some(managed) = managed {
-        meta::of(object).insert("managedFields".into(), managed);
+    complete(w, object)
+}
+
+/// Adds what the server says of a new object, and what the schema says where nobody does.
+fn complete(w: &Write<'_>, object: &mut Value) -> Result<(), ApiError> {
+    if w.resource.has_status
+        && let Some(root) = object.as_object_mut()
+    {
+        root.remove("status");
     }
+    meta::prepare_create(object, w.resource, w.now);
+    (w.resource.strategy.prepare_create)(object);
+    (w.resource.strategy.stamp)(object, w.user);
     default(w, object)
 }
 
@@ -140,7 +149,7 @@ fn check(w: &mut Write<'_>, object: &Value) -> Result<(), ApiError> {
     meta::validate(object, None, &resource, &mut errors, &mut w.warnings);
     errors.extend(resource.structural().validate(object, None));
     (resource.strategy.validate)(object, None, &mut errors);
-    resource.structural().check_rules(object, None, &mut errors, &mut w.warnings);
+    crd::judge(&resource, object, None, &mut errors, &mut w.warnings);
     if !errors.is_empty() {
         return Err(w.invalid(meta::text(object, "name"), errors));
     }

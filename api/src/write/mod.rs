@@ -26,7 +26,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use crate::audit::Trail;
 use crate::authn::UserInfo;
 use crate::inner::Inner;
-use crate::registry::Resource;
+use crate::registry::{Resource, crd};
 use crate::request::{FieldValidation, ResourcePath, WriteOptions};
 use crate::status::{ApiError, Cause};
 use crate::version;
@@ -120,7 +120,8 @@ impl Write<'_> {
             ApiError::internal("a stored object cannot be read")
         })?;
         let revision = kv.mod_revision;
-        let object = version::object_to_request(self.server, self.resource, object, revision).await?;
+        let mut object = version::object_to_request(self.server, self.resource, object, revision).await?;
+        crd::drop_lost_owners(self.resource, &mut object);
         Ok(Current { object, revision })
     }
 

@@ -10,7 +10,7 @@ use super::decode::Decoded;
 use super::{Current, Step, Wanted, Write, Written, create, meta};
 use crate::admission::{self, Operation};
 use crate::authn;
-use crate::registry::Resource;
+use crate::registry::{Resource, crd};
 use crate::status::ApiError;
 
 /// Which part of an object an endpoint writes.
@@ -137,7 +137,7 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
         (resource.strategy.validate)(&new, Some(old), &mut errors);
     }
     authn::signing::validate_part(w, part, &new, old, &mut errors);
-    resource.structural().check_rules(&new, Some(old), &mut errors, &mut w.warnings);
+    crd::judge(&resource, &new, Some(old), &mut errors, &mut w.warnings);
     if !errors.is_empty() {
         return Err(w.invalid(w.name(), errors));
     }
@@ -166,6 +166,7 @@ pub(crate) async fn complete(w: &mut Write<'_>, current: &Current, wanted: Wante
 /// Puts back what this endpoint does not write.
 fn carry_over(w: &Write<'_>, new: &mut Value, old: &Value, part: Part) {
     keep_managed_fields(new, old);
+    crd::drop_lost_owners(w.resource, new);
     match part {
         Part::Status | Part::Approval => only_field(new, old, &["status"]),
         Part::Finalize => only_field(new, old, &["spec"]),

@@ -135,3 +135,48 @@ async fn a_webhook_that_is_not_there_hurts_only_who_needs_it() {
     get(&server, V2).await.expect(500);
     delete(&server, &format!("{V1}/a")).await.expect(200);
 }
+
+#[tokio::test]
+async fn subresources_and_deletes_speak_both_versions() {
+    let (server, _hook) = served().await;
+    post(&server, V1, &v1("a", "x:1")).await.expect(201);
+    let status = patch(&server, "merge", &format!("{V2}/a/status"), &json!({"status": {"seen": true}})).await.expect(200);
+    assert_eq!((&status["spec"]["host"], &status["status"]["seen"]), (&json!("x"), &json!(true)));
+    let read = get(&server, &format!("{V1}/a")).await.expect(200);
+    assert_eq!((&read["spec"]["hostPort"], &read["status"]["seen"]), (&json!("x:1"), &json!(true)));
+    let mut put_back = get(&server, &format!("{V2}/a")).await.expect(200);
+    put_back["metadata"]["finalizers"] = json!(["x.io/f"]);
+    put(&server, &format!("{V2}/a"), &put_back).await.expect(200);
+    delete(&server, &format!("{V2}/a")).await.expect(200);
+    let read = get(&server, &format!("{V2}/a")).await.expect(200);
+    assert!(read["metadata"]["deletionTimestamp"].is_string());
+    patch(&server, "merge", &format!("{V2}/a"), &json!({"metadata": {"finalizers": null}})).await.expect(200);
+    get(&server, &format!("{V1}/a")).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_long_list_is_converted_in_questions_that_can_be_answered() {
+    let (server, hook) = served().await;
+    let word = "x".repeat(100_000);
+    for i in 0..25 {
+        post(&server, V1, &v1(&format!("n{i:02}"), &format!("{word}:{i}"))).await.expect(201);
+    }
+    let list = get(&server, V2).await.expect(200);
+    let ports: Vec<String> =
+        list["items"].as_array().unwrap().iter().map(|i| i["spec"]["port"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ports, (0..25).map(|i| i.to_string()).collect::<Vec<_>>());
+    assert_eq!(hook.asked().len(), 3, "a question holds about a megabyte");
+}
+
+#[tokio::test]
+async fn a_watch_ends_with_the_reason_when_an_object_cannot_be_converted() {
+    let (server, _hook) = served().await;
+    post(&server, V1, &v1("a", "x:1")).await.expect(201);
+    let mut lines = Lines::new(ask(&server, "GET", &format!("{V2}?watch=1")).response().await);
+    assert_eq!(lines.next().await.unwrap()["type"], "ADDED");
+    post(&server, V1, &v1("broken", "x:1")).await.expect(201);
+    let event = lines.next().await.unwrap();
+    assert_eq!(event["type"], "ERROR");
+    let message = event["object"]["message"].as_str().unwrap();
+    assert!(message.ends_with("failed: cannot convert"), "{message}");
+}

@@ -50,7 +50,10 @@ async fn what_is_wrong_is_told_where_kubernetes_tells_it() {
             r#"metadata.name: Invalid value: "x.demo.example.com": must be spec.names.plural+"."+spec.group"#.to_owned(),
         ),
         (
-            version(|v| v["schema"] = Value::Null),
+            version(|v| {
+                v["schema"] = Value::Null;
+                v["selectableFields"] = Value::Null;
+            }),
             "spec.versions[0].schema.openAPIV3Schema: Required value".to_owned(),
         ),
         (
@@ -310,4 +313,53 @@ async fn embedded_objects_must_say_what_they_are() {
     );
     let good = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"any": 1}});
     post(&server, WIDGETS, &with(good)).await.expect(201);
+}
+
+#[tokio::test]
+async fn owners_in_a_version_that_is_gone_are_forgotten() {
+    let server = server().await;
+    let crd = definition(|crd| {
+        let mut v0 = crd["spec"]["versions"][0].clone();
+        v0["name"] = json!("v0");
+        v0["storage"] = json!(false);
+        crd["spec"]["versions"].as_array_mut().unwrap().push(v0);
+    });
+    post(&server, DEFINITIONS, &crd).await.expect(201);
+    established(&server, NAME).await;
+    let v0 = "/apis/demo.example.com/v0/namespaces/default/widgets/a?fieldManager=old";
+    let applied = json!({"apiVersion": "demo.example.com/v0", "kind": "Widget", "spec": {"color": "red"}});
+    patch(&server, "apply", v0, &applied).await.expect(201);
+    let owners = |object: &Value| -> Vec<String> {
+        let list = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|e| format!("{} {}", e["manager"].as_str().unwrap(), e["apiVersion"].as_str().unwrap())).collect()
+    };
+    let path = format!("{WIDGETS}/a?fieldManager=new");
+    let other = json!({"apiVersion": "demo.example.com/v1", "kind": "Widget", "spec": {"size": 5}});
+    let object = patch(&server, "apply", &path, &other).await.expect(200);
+    assert_eq!(owners(&object), ["new demo.example.com/v1", "old demo.example.com/v0"]);
+    let conflict = json!({"apiVersion": "demo.example.com/v1", "kind": "Widget", "spec": {"color": "blue", "size": 5}});
+    let status = patch(&server, "apply", &path, &conflict).await.expect(409);
+    assert_eq!(status["details"]["causes"][0]["message"], "conflict with \"old\"");
+    let crd_path = format!("{DEFINITIONS}/{NAME}");
+    patch(&server, "json", &crd_path, &json!([{"op": "remove", "path": "/spec/versions/1"}])).await.expect(200);
+    let mut found = Vec::new();
+    for i in 0..200 {
+        let change = json!({"metadata": {"labels": {"n": i.to_string()}}});
+        found = owners(&patch(&server, "merge", &path, &change).await.expect(200));
+        if found.iter().all(|owner| owner.ends_with("/v1")) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(found, ["new demo.example.com/v1", "new demo.example.com/v1"]);
+    patch(&server, "apply", &path, &conflict).await.expect(200);
+}
+
+#[tokio::test]
+async fn replicas_fit_into_the_scale() {
+    let server = server_with_widgets().await;
+    let mut object = widget("a");
+    object["spec"]["replicas"] = json!(-1);
+    let status = post(&server, WIDGETS, &object).await.expect(422);
+    assert_eq!(causes(&status), [".spec.replicas: Invalid value: -1: should be a non-negative integer"]);
 }

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::coded::Coded;
+
 /// A checked format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -18,12 +20,15 @@ pub(crate) enum Format {
     Hostname,
     Uri,
     Int32,
+    Coded(Coded),
 }
 
 impl Format {
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        Some(match name {
-            "date-time" | "datetime" => Self::DateTime,
+        // Dashes are only for people.
+        let name = name.replace('-', "");
+        Some(match name.as_str() {
+            "datetime" => Self::DateTime,
             "date" => Self::Date,
             "duration" => Self::Duration,
             "byte" => Self::Byte,
@@ -36,7 +41,7 @@ impl Format {
             "hostname" => Self::Hostname,
             "uri" => Self::Uri,
             "int32" => Self::Int32,
-            _ => return None,
+            other => return Coded::parse(other).map(Self::Coded),
         })
     }
 
@@ -55,6 +60,7 @@ impl Format {
             Self::Hostname => "hostname",
             Self::Uri => "uri",
             Self::Int32 => "int32",
+            Self::Coded(coded) => coded.name(),
         }
     }
 
@@ -74,6 +80,7 @@ impl Format {
             Self::Hostname => is_hostname(text),
             Self::Uri => is_absolute_uri(text),
             Self::Int32 => true,
+            Self::Coded(coded) => coded.accepts(text),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A kind's schema in the form that work is done with: compiled once, then asked to default, prune and validate.
 
 mod checks;
+mod coded;
 mod compile;
 mod default;
 mod embedded;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::inner::Inner;
 use crate::status::ApiError;
@@ -11,6 +11,9 @@ use crate::write::meta;
 
 /// How long a webhook may take to convert; upstream's limit.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of objects in one question. Answers are bounded, and may be larger than what was asked: a long list is
+/// converted in several questions.
+const QUESTION_BYTES_MAX: usize = 1 << 20;
 
 /// The webhook that a definition names.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ impl Conversion {
         })
     }
 
-    /// Converts those objects that are of another version than the wanted one, all in one request.
+    /// Converts those objects that are of another version than the wanted one, as many in one question as it may hold.
     ///
     /// # Errors
     /// 500 when the webhook fails or answers what cannot be; the objects are then as they were.
@@ -41,35 +44,55 @@ impl Conversion {
         let from = objects[*first]["apiVersion"].as_str().unwrap_or_default().to_owned();
         let failed =
             |why: &str| ApiError::internal(format!("conversion webhook for {from}, Kind={} failed: {why}", self.kind));
-        let uid = uuid::Uuid::new_v4().to_string();
-        let sent: Vec<&Value> = others.iter().map(|index| &objects[*index]).collect();
-        let review = json!({
-            "kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1",
-            "request": {"uid": uid, "desiredAPIVersion": wanted, "objects": sent},
-        });
-        let answer = self.ask(server, &review).await.map_err(|why| failed(&why))?;
-        let response = &answer["response"];
-        if response["uid"] != uid.as_str() {
-            return Err(failed(&format!("expected response.uid={uid:?}, got {}", response["uid"])));
-        }
-        if response["result"]["status"] != "Success" {
-            let why = response["result"]["message"].as_str().unwrap_or("the webhook gave no reason");
-            return Err(failed(why));
-        }
-        let converted = response["convertedObjects"].as_array().map(Vec::as_slice).unwrap_or_default();
-        if converted.len() != others.len() {
-            let (want, got) = (others.len(), converted.len());
-            return Err(failed(&format!("expected {want} converted objects, got {got}")));
+        let mut converted = Vec::with_capacity(others.len());
+        let mut texts: Vec<String> = Vec::new();
+        let mut bytes = 0;
+        for (nth, index) in others.iter().enumerate() {
+            let text = objects[*index].to_string();
+            bytes += text.len();
+            texts.push(text);
+            let next = others.get(nth + 1);
+            if next.is_none() || bytes >= QUESTION_BYTES_MAX {
+                converted.extend(self.question(server, wanted, &texts).await.map_err(|why| failed(&why))?);
+                texts.clear();
+                bytes = 0;
+            }
         }
         let checked: Result<Vec<Value>, String> = others
             .iter()
-            .zip(converted)
+            .zip(&converted)
             .map(|(index, new)| self.checked(wanted, &objects[*index], new))
             .collect();
         for (index, new) in others.iter().zip(checked.map_err(|why| failed(&why))?) {
             objects[*index] = new;
         }
         Ok(())
+    }
+
+    /// Asks the webhook for the objects with these texts in another version.
+    async fn question(&self, server: &Inner, wanted: &str, texts: &[String]) -> Result<Vec<Value>, String> {
+        let uid = uuid::Uuid::new_v4().to_string();
+        // The parts that are not objects; an empty answer goes along, as Go's form of a question has one.
+        let body = format!(
+            r#"{{"kind":"ConversionReview","apiVersion":"apiextensions.k8s.io/v1","request":{{"uid":"{uid}","desiredAPIVersion":{},"objects":[{}]}},"response":{{"uid":"","convertedObjects":null,"result":{{"metadata":{{}}}}}}}}"#,
+            Value::from(wanted),
+            texts.join(","),
+        );
+        let mut answer = self.ask(server, body).await?;
+        let response = &mut answer["response"];
+        if response["uid"] != uid.as_str() {
+            return Err(format!("expected response.uid={uid:?}, got {}", response["uid"]));
+        }
+        if response["result"]["status"] != "Success" {
+            return Err(response["result"]["message"].as_str().unwrap_or("the webhook gave no reason").to_owned());
+        }
+        let Value::Array(converted) = response["convertedObjects"].take() else {
+            return Err(format!("expected {} converted objects, got none", texts.len()));
+        };
+        if converted.len() != texts.len() {
+            return Err(format!("expected {} converted objects, got {}", texts.len(), converted.len()));
+        }
+        Ok(converted)
     }
 
     /// A converted object, of which the webhook decides all but the identity: of the metadata only labels and
@@ -99,11 +122,10 @@ impl Conversion {
         Ok(result)
     }
 
-    async fn ask(&self, server: &Inner, review: &Value) -> Result<Value, String> {
+    async fn ask(&self, server: &Inner, review: String) -> Result<Value, String> {
         let endpoint = self.endpoint.as_ref().map_err(Clone::clone)?;
         let rows = server.registry.snapshot();
-        let body = review.to_string().into();
-        let answer = server.webhooks.post(&ServiceTasks(&rows), endpoint, body, TIMEOUT).await;
+        let answer = server.webhooks.post(&ServiceTasks(&rows), endpoint, review.into(), TIMEOUT).await;
         let answer = answer.map_err(|error| error.to_string())?;
         serde_json::from_slice(&answer).map_err(|error| format!("the answer is not JSON: {error}"))
     }
@@ -111,6 +133,8 @@ impl Conversion {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ mod conditions;
 mod conversion;
 mod conversion_rules;
 mod follow;
+mod judge;
 mod names;
 mod prepare;
 mod rules;
@@ -14,6 +15,7 @@ mod warnings;
 
 pub(crate) use conversion::Conversion;
 pub(crate) use follow::start;
+pub(crate) use judge::{drop_lost_owners, judge};
 pub(crate) use prepare::{prepare_create, prepare_update};
 pub(crate) use rules::validate;
 pub(crate) use warnings::warnings;

@@ -226,6 +226,11 @@ fn columns(columns: &Value, base: &str, errors: &mut Vec<FieldError>) {
 
 fn selectable(version: &Value, old: Option<&Value>, base: &str, errors: &mut Vec<FieldError>) {
     let schema = &version["schema"]["openAPIV3Schema"];
+    if schema.is_null() {
+        let message = "may only be set when validations.schema is included";
+        errors.push(FieldError::invalid(base, &json!(""), message));
+        return;
+    }
     let mut seen = HashSet::new();
     for (i, field) in version["selectableFields"].as_array().into_iter().flatten().enumerate() {
         let at = format!("{base}[{i}].jsonPath");
