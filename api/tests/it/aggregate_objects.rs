@@ -63,7 +63,7 @@ async fn a_server_that_is_not_there_is_told_and_shown_as_such() {
     assert_eq!(group["versions"][0]["resources"][0]["resource"], "toys");
     remove(server, "v1.toys.example").await;
     assert_eq!(discovered(server, "toys.example").await, None);
-    get(server, TOYS).await.expect(404);
+    assert_eq!(get(server, TOYS).await.code, 404);
     running.stop.cancel();
 }
 

@@ -199,7 +199,7 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
             response.headers_mut().insert("location", "https://127.0.0.1:1/secrets".parse().expect("a value"));
             response
         }
-        ("GET", _) => {
+        ("GET" | "HEAD", _) => {
             let mut response = whole(200, toy("a").to_string());
             response.headers_mut().insert("x-toy", "1".parse().expect("a value"));
             response
