@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 
 use super::negotiate::entries;
 use super::respond::{self, ApiResponse};
@@ -115,6 +116,9 @@ pub(super) fn group_version(server: &Inner, group: &str, version: &str) -> Resul
         if !row.categories.is_empty() {
             value["categories"] = json!(row.categories);
         }
+        if !row.rules.create_only {
+            value["storageVersionHash"] = storage_version_hash(row).into();
+        }
         list.push(value);
         for sub in subresources(row) {
             let mut value = json!({
@@ -132,6 +136,14 @@ pub(super) fn group_version(server: &Inner, group: &str, version: &str) -> Resul
         "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list,
     });
     Ok(respond::json(200, body.to_string()))
+}
+
+/// What changes when objects of a kind are stored in another version: eight bytes of a digest, as upstream makes them.
+fn storage_version_hash(row: &Resource) -> String {
+    let digest = Sha256::digest(format!("{}/{}", row.storage.api_version, row.kind));
+    // The core group is written as an empty one.
+    let digest = if row.group.is_empty() { Sha256::digest(format!("/{}/{}", row.version, row.kind)) } else { digest };
+    base64::engine::general_purpose::STANDARD.encode(&digest[..8])
 }
 
 struct Subresource<'a> {

@@ -13,6 +13,7 @@ mod selectors;
 mod streams;
 mod unread;
 mod watch;
+mod websocket;
 mod write;
 
 pub(crate) use openapi::Documents;
@@ -289,7 +290,9 @@ async fn on_resource(
         if registry::core::is_hidden(&path.group, &path.version, &path.plural) {
             return hidden_service(verb, &path, &query);
         }
-        let in_builtin_group = rows.version(&path.group, &path.version).is_some();
+        // A group of definitions is a mux of its own: what none of them serves is nobody's.
+        let served = rows.version(&path.group, &path.version);
+        let in_builtin_group = served.is_some_and(|resources| resources.values().any(|row| row.built_in));
         return Err(if in_builtin_group { ApiError::no_such_resource() } else { ApiError::page_not_found() });
     };
     label.group.clone_from(&resource.group);
@@ -394,6 +397,7 @@ impl Call<'_> {
         match (self.path.subresource.as_deref(), verb) {
             (None, Verb::Get) => self.get().await,
             (None, Verb::List) => self.list().await,
+            (None, Verb::Watch) if websocket::is_asked(parts) => Box::pin(websocket::watch(self, parts)).await,
             (None, Verb::Watch) => self.watch().await,
             (None, _) => {
                 let response = self.write(verb, body).await?;

@@ -188,7 +188,7 @@ pub(super) async fn v3(
     }
     let document = server.documents.get(server, &rows, path, v3_of).await?;
     let cache = match query.filled("hash") {
-        Some(hash) if hash == document.etag => "public, immutable, max-age=31536000",
+        Some(hash) if hash == document.etag => "public, immutable",
         Some(_) => {
             let mut response = respond::with(301, "text/plain; charset=utf-8", "");
             let location = format!("/openapi/v3/{path}?hash={}", document.etag);

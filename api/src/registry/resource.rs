@@ -56,6 +56,8 @@ pub(crate) struct Rules {
     pub ttl: Option<Duration>,
     /// Collections can be deleted as a whole.
     pub delete_collection: bool,
+    /// A write of the status takes along labels, annotations, finalizers and owners.
+    pub status_takes_metadata: bool,
     /// Objects are answered and not stored.
     pub create_only: bool,
 }
@@ -72,6 +74,7 @@ impl Rules {
         kind_optional: false,
         ttl: None,
         delete_collection: true,
+        status_takes_metadata: false,
         create_only: false,
     };
 

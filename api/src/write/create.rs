@@ -106,9 +106,8 @@ fn prepare(w: &mut Write<'_>, object: &mut Value, duplicates: Vec<String>) -> Re
     {
         root.remove("status");
     }
-    let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     meta::of(object).remove("managedFields");
-    problems.extend(resource.structural().prune(object).iter().map(ToString::to_string));
+    let problems = w.field_problems(&duplicates, resource.structural().prune(object));
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
     w.check_types(object)?;
     complete(w, object)

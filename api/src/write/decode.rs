@@ -1,6 +1,6 @@
 //! From bytes to a JSON value: bounded in size and depth, with every duplicate key noticed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use berth_schema::Path;
@@ -68,8 +68,10 @@ fn json(bytes: &[u8]) -> Result<Decoded, ApiError> {
         return Err(ApiError::bad_request("couldn't get version/kind; json parse error: unexpected end of JSON input"));
     }
     let duplicates = RefCell::new(Vec::new());
+    // Without aliases the texts are part of the body.
+    let text_left = Cell::new(usize::MAX);
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates }
+    let value = Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates, text_left: &text_left }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|error| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {error}")))?;
@@ -93,8 +95,10 @@ fn yaml(bytes: &[u8]) -> Result<Decoded, ApiError> {
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
     };
     let duplicates = RefCell::new(Vec::new());
+    // An alias repeats a text as it repeats a value: a body may not become larger than any body may be.
+    let text_left = Cell::new(BODY_BYTES_MAX.max(text.len()));
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |reader| {
-        Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates }.deserialize(reader)
+        Node { path: &Path::ROOT, depth: 0, duplicates: &duplicates, text_left: &text_left }.deserialize(reader)
     })
     .map_err(|error| {
         ApiError::bad_request(format!("error decoding YAML: {}", in_words(one_line(&error.to_string()))))
@@ -135,10 +139,13 @@ fn one_line(message: &str) -> &str {
 }
 
 /// Builds one value and notes duplicate keys on the way.
+#[derive(Clone, Copy)]
 struct Node<'a> {
     path: &'a Path<'a>,
     depth: usize,
     duplicates: &'a RefCell<Vec<String>>,
+    /// Bytes of texts and keys that may follow.
+    text_left: &'a Cell<usize>,
 }
 
 impl Node<'_> {
@@ -146,6 +153,12 @@ impl Node<'_> {
         if self.depth >= DEPTH_MAX {
             return Err(E::custom(format!("nested deeper than {DEPTH_MAX} levels")));
         }
+        Ok(())
+    }
+
+    fn take<E: serde::de::Error>(&self, text: &str) -> Result<(), E> {
+        let left = self.text_left.get().checked_sub(text.len());
+        self.text_left.set(left.ok_or_else(|| E::custom("the document's aliases repeat too much text"))?);
         Ok(())
     }
 }
@@ -181,11 +194,13 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.take(value)?;
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
+        self.take(&value)?;
         Ok(Value::String(value))
     }
 
@@ -198,7 +213,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut items = Vec::new();
         loop {
             let path = self.path.index(items.len());
-            let node = Node { path: &path, depth: self.depth + 1, duplicates: self.duplicates };
+            let node = Node { path: &path, depth: self.depth + 1, ..self };
             match seq.next_element_seed(node)? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
@@ -210,9 +225,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.check_depth()?;
         let mut found = Map::new();
         while let Some(key) = map.next_key::<String>()? {
+            self.take(&key)?;
             let value = {
                 let path = self.path.field(&key);
-                map.next_value_seed(Node { path: &path, depth: self.depth + 1, duplicates: self.duplicates })?
+                map.next_value_seed(Node { path: &path, depth: self.depth + 1, ..self })?
             };
             match found.entry(key) {
                 Entry::Vacant(place) => {
@@ -274,6 +290,17 @@ mod tests {
         let started = std::time::Instant::now();
         assert_eq!(decode(bomb.as_bytes(), Format::Yaml).unwrap_err().code(), 400);
         assert!(started.elapsed().as_secs() < 20, "a bomb must not burn");
+    }
+
+    #[test]
+    fn aliases_repeat_no_more_text_than_a_body_may_have() {
+        for anchor in [format!("\"{}\"", "x".repeat(100_000)), format!("{{{}: 1}}", "k".repeat(100_000))] {
+            let bomb = format!("a: &a {anchor}\nb: [{}]\n", vec!["*a"; 200].join(","));
+            let error = decode(bomb.as_bytes(), Format::Yaml).unwrap_err();
+            assert!(error.message().contains("repeat too much text"), "{}", error.message());
+            let some = format!("a: &a {anchor}\nb: [{}]\n", vec!["*a"; 20].join(","));
+            assert!(decode(some.as_bytes(), Format::Yaml).is_ok());
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub(crate) mod update;
 
 use std::sync::Arc;
 
-use berth_schema::FieldError;
+use berth_schema::{FieldError, UnknownField};
 use berth_store::{Kv, Op, OpResponse, Revision, StoreError, Txn};
 use bytes::Bytes;
 use serde_json::Value;
@@ -218,6 +218,20 @@ impl Write<'_> {
             }
             FieldValidation::Strict => Err(error(self, problems.join(", "))),
         }
+    }
+
+    /// What is odd about the fields of a body, in the order in which Kubernetes tells it: decoders of custom resources
+    /// find twins first, those of standard kinds find both at once.
+    pub(crate) fn field_problems(&self, duplicates: &[String], mut unknown: Vec<UnknownField>) -> Vec<String> {
+        unknown.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut twins: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
+        let mut strangers: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        if self.resource.built_in {
+            strangers.append(&mut twins);
+            return strangers;
+        }
+        twins.append(&mut strangers);
+        twins
     }
 
     /// 400 of a body with fields that are not known.

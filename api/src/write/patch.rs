@@ -56,8 +56,17 @@ pub(crate) async fn patch(w: &mut Write<'_>, kind: PatchKind, body: &[u8], part:
         ApiError::bad_request(format!("error decoding patch: {detail}"))
     })?;
     if kind == PatchKind::Json && !patch.is_array() || kind != PatchKind::Json && !patch.is_object() {
-        let want = if kind == PatchKind::Json { "an array of operations" } else { "an object" };
-        return Err(ApiError::bad_request(format!("error decoding patch: a {kind:?} patch must be {want}")));
+        let want = if kind == PatchKind::Json { "jsonpatch.Patch" } else { "map[string]interface {}" };
+        let found = match &patch {
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+            Value::String(_) => "string",
+            Value::Number(_) => "number",
+            Value::Bool(_) => "bool",
+            Value::Null => "null",
+        };
+        let message = format!("error decoding patch: json: cannot unmarshal {found} into Go value of type {want}");
+        return Err(ApiError::bad_request(message));
     }
     let is_secret = w.resource.group.is_empty() && w.resource.plural == "secrets";
     if is_secret && kind == PatchKind::Json && config::carries_secret(&patch) {
@@ -157,7 +166,6 @@ async fn apply_patch(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<Writt
 async fn merge_and_write(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<Written, ApiError> {
     let Decoded { value: mut applied, duplicates } = decode(body, Format::Yaml)?;
     check_applied(w, &mut applied)?;
-    let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     let managed = applied["metadata"].get("managedFields").is_some_and(|m| !m.is_null());
     let unknown = w.resource.structural().prune(&mut applied);
     if managed {
@@ -168,7 +176,7 @@ async fn merge_and_write(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<W
             unknown.iter().map(|field| format!(".{}: field not declared in schema ({field})", field.path)).collect();
         return Err(typed_patch_error(w, &lines.join(", ")));
     }
-    problems.extend(unknown.iter().map(ToString::to_string));
+    let problems = w.field_problems(&duplicates, unknown);
     w.report_fields(problems, |w, problems| w.strict_error(&problems))?;
 
     let name = w.name().to_owned();

@@ -65,9 +65,9 @@ pub(crate) async fn update(w: &mut Write<'_>, body: Decoded, part: Part) -> Resu
         let error = FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
         return Err(w.invalid(&name, vec![error]));
     }
-    let mut problems: Vec<String> = duplicates.iter().map(|path| format!("duplicate field \"{path}\"")).collect();
     let managed = meta::of(&mut sent).remove("managedFields");
-    problems.extend(w.resource.structural().prune(&mut sent).iter().map(ToString::to_string));
+    let unknown = w.resource.structural().prune(&mut sent);
+    let problems = w.field_problems(&duplicates, unknown);
     if let Some(managed) = managed {
         meta::of(&mut sent).insert("managedFields".into(), managed);
     }
@@ -168,8 +168,8 @@ fn carry_over(w: &Write<'_>, new: &mut Value, old: &Value, part: Part) {
     keep_managed_fields(new, old);
     crd::drop_lost_owners(w.resource, new);
     match part {
-        Part::Status | Part::Approval => only_field(new, old, &["status"]),
-        Part::Finalize => only_field(new, old, &["spec"]),
+        Part::Status | Part::Approval => only_field(w.resource, new, old, "status"),
+        Part::Finalize => only_field(w.resource, new, old, "spec"),
         Part::Main if w.resource.has_status => set_or_remove(new, "status", old.get("status").cloned()),
         Part::Main => {}
     }
@@ -230,14 +230,19 @@ fn keep_managed_fields(new: &mut Value, old: &Value) {
 }
 
 /// The old object with these fields (and the booking of fields) of the new one.
-fn only_field(new: &mut Value, old: &Value, fields: &[&str]) {
+fn only_field(resource: &Resource, new: &mut Value, old: &Value, field: &str) {
     let mut result = old.clone();
-    for field in fields {
-        set_or_remove(&mut result, field, new.get(field).cloned().filter(|v| !v.is_null()));
-    }
-    let managed = new["metadata"].get("managedFields").cloned();
-    if let Some(managed) = managed {
-        meta::of(&mut result).insert("managedFields".into(), managed);
+    set_or_remove(&mut result, field, new.get(field).cloned().filter(|v| !v.is_null()));
+    let taken: &[&str] = match resource.rules.status_takes_metadata {
+        true => &["managedFields", "labels", "annotations", "finalizers", "ownerReferences"],
+        false => &["managedFields"],
+    };
+    for name in taken {
+        match new["metadata"].get(*name).cloned() {
+            Some(value) => drop(meta::of(&mut result).insert((*name).to_owned(), value)),
+            None if *name == "managedFields" => {}
+            None => drop(meta::of(&mut result).remove(*name)),
+        }
     }
     *new = result;
 }

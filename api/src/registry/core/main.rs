@@ -21,7 +21,7 @@ pub(super) fn kinds() -> Vec<CoreKind> {
             columns: || named(&[text("Status"), text("Age")]),
             cells: |object, now| vec![name(object), object["status"]["phase"].clone(), aged(object, now)],
             selectable: &["status.phase"],
-            rules: Rules { name: NameRule::Label, returns_deleted: true, delete_collection: false, ..Rules::CORE },
+            rules: Rules { name: NameRule::Label, returns_deleted: true, delete_collection: false, status_takes_metadata: true, ..Rules::CORE },
             ..BASE
         },
         CoreKind {
@@ -54,7 +54,7 @@ pub(super) fn kinds() -> Vec<CoreKind> {
             schema: || schema::of::<ServiceAccount>("", "ServiceAccount"),
             columns: || named(&[text("Secrets"), text("Age")]),
             cells: |object, now| vec![name(object), count(&object["secrets"]).into(), aged(object, now)],
-            rules: Rules { returns_deleted: true, ..Rules::CORE },
+            rules: Rules { returns_deleted: true, status_takes_metadata: true, ..Rules::CORE },
             ..BASE
         },
         CoreKind {

@@ -33,7 +33,7 @@ pub(super) fn kinds() -> Vec<CoreKind> {
             ]
         },
         selectable: &["spec.signerName"],
-        rules: Rules { name: NameRule::PathSegment, ..Rules::CORE },
+        rules: Rules { name: NameRule::PathSegment, status_takes_metadata: true, ..Rules::CORE },
         ..BASE
     }]
 }
