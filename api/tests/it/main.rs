@@ -14,6 +14,7 @@ mod aggregate;
 mod aggregate_objects;
 mod aggregate_support;
 mod apply;
+mod attacks;
 mod audit;
 mod auth;
 mod bad_input;
