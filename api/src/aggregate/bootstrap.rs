@@ -18,12 +18,19 @@ const BINDING: &str = "system::extension-apiserver-authentication-reader";
 /// What could not be written, and why.
 pub(crate) async fn run(server: &ApiServer, client_ca: &str, front_proxy: Option<&FrontProxy>) -> Result<(), String> {
     let roles = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}");
-    create(server, &format!("{roles}/roles"), READER, &role()).await?;
-    create(server, &format!("{roles}/rolebindings"), BINDING, &binding()).await?;
+    let (role_path, binding_path) = (format!("{roles}/roles"), format!("{roles}/rolebindings"));
+    let (role, binding) = (role(), binding());
     let maps = format!("/api/v1/namespaces/{NAMESPACE}/configmaps");
     let data = data(client_ca, front_proxy);
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CONFIG_MAP}, "data": data});
-    apply(server, &maps, CONFIG_MAP, map).await
+    // All at once: the store syncs once for them.
+    futures::future::try_join3(
+        create(server, &role_path, READER, &role),
+        create(server, &binding_path, BINDING, &binding),
+        apply(server, &maps, CONFIG_MAP, map),
+    )
+    .await?;
+    Ok(())
 }
 
 /// Lists are JSON in a string, as upstream writes them.
