@@ -79,6 +79,16 @@ enum Verb {
     ApiResources(c::api_resources::Args),
     /// Tell who the server takes you for
     Auth(c::auth::Args),
+    /// Log in with a password or at a provider
+    Login(c::login::Args),
+    /// Forget the login
+    Logout(c::login::LogoutArgs),
+    /// Add, change or remove users with passwords, where the API server runs
+    User(c::user::Args),
+    /// Make, list or take back tokens by which machines join
+    Token(c::token::Args),
+    /// Decide requests for certificates
+    Certificate(c::certificate::Args),
     /// Print the versions of this binary and of the server
     Version(c::version::Args),
     /// Print a completion script for a shell
@@ -140,6 +150,8 @@ fn run(verb: Verb, ctx: &mut Ctx) -> Outcome {
         Verb::Agent(args) => d::agent::run(args, ctx),
         Verb::Down(args) => d::down::run(&args, ctx),
         Verb::Certs(args) => d::certs::run(&args, ctx),
+        Verb::Logout(args) => c::login::logout(&args, ctx),
+        Verb::User(args) => c::user::run(args, ctx),
         Verb::Completion(args) => c::completion::run(&args, ctx, Cli::command()),
         verb => {
             // One request after the other: a single thread starts fastest.
@@ -176,6 +188,9 @@ async fn client(verb: Verb, ctx: &mut Ctx) -> Outcome {
         Verb::Patch(args) => c::patch::run(args, ctx).await,
         Verb::ApiResources(args) => c::api_resources::run(args, ctx).await,
         Verb::Auth(args) => c::auth::run(args, ctx).await,
+        Verb::Login(args) => c::login::run(args, ctx).await,
+        Verb::Token(args) => c::token::run(args, ctx).await,
+        Verb::Certificate(args) => c::certificate::run(args, ctx).await,
         Verb::Version(args) => c::version::run(args, ctx).await,
         Verb::Up(_)
         | Verb::Down(_)
@@ -183,6 +198,8 @@ async fn client(verb: Verb, ctx: &mut Ctx) -> Outcome {
         | Verb::Controllers(_)
         | Verb::Agent(_)
         | Verb::Certs(_)
+        | Verb::Logout(_)
+        | Verb::User(_)
         | Verb::Completion(_) => Ok(exit::OK),
     }
 }

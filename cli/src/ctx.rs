@@ -6,7 +6,7 @@ use berth_client::{Location, Session};
 use k8s_openapi::jiff::Timestamp;
 
 use crate::daemon::paths;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::kinds::Kinds;
 use crate::term::Term;
 
@@ -22,6 +22,12 @@ pub(crate) struct Globals {
     /// Namespace to work in
     #[arg(short, long, global = true, value_name = "NAME", help_heading = "Global options")]
     pub(crate) namespace: Option<String>,
+    /// Act as this user, such as ann or system:serviceaccount:shop:bot; you need the right to
+    #[arg(long = "as", global = true, value_name = "USER", help_heading = "Global options")]
+    pub(crate) impersonate: Option<String>,
+    /// Act as a member of this group; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP", help_heading = "Global options")]
+    pub(crate) impersonate_groups: Vec<String>,
 }
 
 /// The command's surroundings.
@@ -63,7 +69,14 @@ impl Ctx {
         if let Some(connected) = &self.connected {
             return Ok(connected.clone());
         }
-        let target = self.location().load().await.map_err(berth_client::ClientError::from)?;
+        let mut target = self.location().load().await.map_err(berth_client::ClientError::from)?;
+        if self.globals.impersonate.is_none() && !self.globals.impersonate_groups.is_empty() {
+            return Err(Failure::usage("--as-group goes with --as USER"));
+        }
+        if let Some(user) = &self.globals.impersonate {
+            target.config.auth_info.impersonate = Some(user.clone());
+            target.config.auth_info.impersonate_groups = Some(self.globals.impersonate_groups.clone());
+        }
         let connected = (Session::connect(&target)?, target.namespace);
         Ok(self.connected.insert(connected).clone())
     }

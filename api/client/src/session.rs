@@ -8,7 +8,9 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use kube::client::Body;
+use hyper_util::client::legacy::{self, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt as _};
 use serde_json::Value;
 
 use crate::error::{ClientError, Status};
@@ -62,6 +64,36 @@ impl Session {
         let client = kube::Client::try_from(target.config.clone()).map_err(|error| {
             crate::kubeconfig::KubeconfigError::Invalid { path: target.path.clone(), reason: error.to_string() }
         })?;
+        Ok(Self { client, server: target.server.as_str().into() })
+    }
+
+    /// The same with TLS settings that the caller finishes, such as a certificate that changes while it is in use.
+    ///
+    /// # Errors
+    /// When the kubeconfig's certificates cannot be used.
+    pub fn connect_with(target: &Target, finish: impl FnOnce(&mut rustls::ClientConfig)) -> Result<Self, ClientError> {
+        let config = &target.config;
+        let invalid = |error: kube::Error| crate::kubeconfig::KubeconfigError::Invalid {
+            path: target.path.clone(),
+            reason: error.to_string(),
+        };
+        let mut tls = config.rustls_client_config().map_err(invalid)?;
+        finish(&mut tls);
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(config.connect_timeout);
+        let https = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = legacy::Client::builder(TokioExecutor::new()).build::<_, Body>(https);
+        let service = tower::ServiceBuilder::new()
+            .layer(config.base_uri_layer())
+            .option_layer(config.auth_layer().map_err(invalid)?)
+            .map_err(tower::BoxError::from)
+            .service(client);
+        let client = kube::Client::new(service, config.default_namespace.clone());
         Ok(Self { client, server: target.server.as_str().into() })
     }
 

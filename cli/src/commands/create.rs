@@ -5,6 +5,7 @@ use berth_client::session::JSON;
 use http::Method;
 
 use super::apply::problem;
+use super::create_token;
 use crate::ctx::Ctx;
 use crate::failure::{Failure, Outcome, exit};
 use crate::kinds;
@@ -15,11 +16,16 @@ use crate::term::Paint;
 /// Options of `create`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  berth create -f run.yaml\n  berth create -f - < run.yaml\n\n`berth apply` is the better choice for files that you keep."
+    after_help = "Examples:\n  berth create -f run.yaml\n  berth create -f - < run.yaml\n  berth create token bot -n shop --duration 2h\n\n`berth apply` is the better choice for files that you keep."
 )]
 pub(crate) struct Args {
+    /// token NAME, for a token of a service account
+    #[arg(value_name = "WHAT", num_args = 0..=2, conflicts_with = "files")]
+    what: Vec<String>,
     #[command(flatten)]
     files: Files,
+    #[command(flatten)]
+    token: create_token::TokenOptions,
     /// server: let the server check and answer without storing
     #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "server", default_value = "none")]
     #[arg(value_parser = ["none", "server"])]
@@ -30,6 +36,13 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, ctx: &mut Ctx) -> Outcome {
+    match args.what.as_slice() {
+        [] => {}
+        [what, account] if what == "token" => return create_token::run(account, &args.token, ctx).await,
+        _ => {
+            return Err(Failure::usage("berth create takes files (-f FILE), or: berth create token ACCOUNT"));
+        }
+    }
     let format = Format::parse(args.output.as_deref())?;
     let documents = args.files.load(&mut ctx.term)?;
     let session = ctx.session().await?;

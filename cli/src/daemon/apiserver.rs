@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::checklist::Checklist;
 use super::limits::LimitArgs;
 use super::lock::{Holder, Lock};
+use super::means::MeansArgs;
 use super::plane::{self, Layout, Plane};
 use super::process::LogArgs;
 use super::{paths, process};
@@ -28,6 +29,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     limits: LimitArgs,
     #[command(flatten)]
+    means: MeansArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -48,7 +51,7 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
     let listener = plane::listen(args.listen)?;
     let store = plane::open_store(&layout).await?;
     checklist.done(&mut ctx.term, "store", "");
-    let mut plane = Plane::start(&layout, store, listener, &args.tls_san, &args.limits).await?;
+    let mut plane = Plane::start(&layout, store, listener, &args.tls_san, &args.limits, &args.means).await?;
     checklist.done(&mut ctx.term, "API", &plane.url);
     ctx.term.say(&format!("ready in {}; kubeconfig: {}", checklist.time(), layout.admin_kubeconfig().display()));
     process::trim_memory();

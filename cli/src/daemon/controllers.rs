@@ -10,6 +10,7 @@ use super::checklist::Checklist;
 use super::health;
 use super::plane::{self, failed};
 use super::process::{self, LogArgs};
+use super::signing::SigningArgs;
 use crate::ctx::Ctx;
 use crate::failure::{Outcome, exit};
 
@@ -26,6 +27,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7444", value_parser = plane::parse_listen)]
     health_listen: SocketAddr,
     #[command(flatten)]
+    signing: SigningArgs,
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -36,6 +39,7 @@ pub(crate) fn run(args: Args, ctx: &mut Ctx) -> Outcome {
 
 async fn control(args: Args, ctx: &mut Ctx) -> Outcome {
     let checklist = Checklist::new(Instant::now());
+    let authority = args.signing.authority()?;
     let session = ctx.session().await?;
     let listener = plane::listen(args.health_listen)?;
     let address = listener.local_addr()?;
@@ -43,6 +47,7 @@ async fn control(args: Args, ctx: &mut Ctx) -> Outcome {
     let identity = args.identity.unwrap_or_else(|| format!("{}-{}", process::host_name(), std::process::id()));
     let mut options = Options::new(identity, stop.clone());
     options.leader_election = args.leader_elect;
+    options.authority = authority;
     let handle = berth_controllers::run(session.client().clone(), options).await;
     let handle = std::sync::Arc::new(handle.map_err(|e| failed("could not start the controllers", &e))?);
     let (ready, metrics) = (handle.clone(), handle.clone());

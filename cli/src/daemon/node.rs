@@ -56,6 +56,13 @@ impl NodeArgs {
         names
     }
 
+    /// What a certificate that the cluster approves by itself may name: the node and its own addresses.
+    pub(crate) fn own_names(&self, listen: SocketAddr) -> Vec<String> {
+        let node = self.name();
+        let is_own = |name: &String| *name == node || name == "localhost" || name.parse::<IpAddr>().is_ok();
+        self.names(listen).into_iter().filter(is_own).collect()
+    }
+
     /// The agent's settings.
     ///
     /// # Errors

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Name of the administrator's kubeconfig in a data directory.
 pub(crate) const ADMIN_KUBECONFIG: &str = "admin.kubeconfig";
 
+/// Name of the file of users with passwords in a data directory.
+pub(crate) const USERS_FILE: &str = "users.yaml";
+
 /// Data directory: `/var/lib/berth` as root, else `$XDG_STATE_HOME/berth` (`~/.local/state/berth`).
 pub(crate) fn default_data_dir() -> PathBuf {
     choose_data_dir(is_root(), variable("XDG_STATE_HOME"), variable("HOME"))

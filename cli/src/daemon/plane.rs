@@ -7,11 +7,14 @@ use std::sync::Arc;
 use berth_api::authn::Tokens;
 use berth_api::kubeconfig::{self, Credentials};
 use berth_api::pki::{FrontProxy, Identity, Pki};
-use berth_api::{ApiServer, Config, IdentityConfig, StoreConfig};
+use berth_api::{ApiServer, Config, StoreConfig};
 use berth_store::{EmbeddedConfig, EmbeddedStore, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::LimitArgs;
+use super::means::MeansArgs;
+use super::reload::Reloading;
+use super::renew::{self, Kept};
 use super::{paths, process};
 use crate::failure::{Failure, Outcome};
 
@@ -45,7 +48,7 @@ impl Layout {
 
     /// Users with passwords.
     pub(crate) fn users(&self) -> PathBuf {
-        self.root.join("users.yaml")
+        self.root.join(paths::USERS_FILE)
     }
 
     /// How an OpenID provider is known, if there is one.
@@ -123,6 +126,7 @@ impl Plane {
         listener: TcpListener,
         names: &[String],
         limits: &LimitArgs,
+        means: &MeansArgs,
     ) -> Outcome<Self> {
         let address = listener.local_addr()?;
         let pki = Pki::open(&layout.pki()).map_err(|e| failed("could not open the certificate authority", &e))?;
@@ -131,21 +135,29 @@ impl Plane {
         let (tokens, token) = Tokens::open(&layout.tokens()).map_err(|e| failed("could not read the tokens", &e))?;
         let agent_tls =
             pki.client_config(&identities.to_agents).map_err(|e| failed("could not use certificates", &e))?;
+        let to_agents = Reloading::new(&identities.to_agents.certificate_pem, &identities.to_agents.key_pem)?;
+        let mut agent_tls = Arc::unwrap_or_clone(agent_tls);
+        to_agents.client(&mut agent_tls);
         let url = format!("https://{}", paths::reachable(address));
         let config = Config {
             store: StoreConfig::Open(store),
             tokens,
-            agent_tls: Some(agent_tls),
+            agent_tls: Some(Arc::new(agent_tls)),
             front_proxy: Some(identities.to_extensions),
             root_ca: Some(pki.ca_pem().to_owned()),
-            public_url: Some(url.clone()),
-            identity: identity(layout),
+            public_url: Some(public_url(address, names)),
+            identity: means.identity(layout)?,
             audit: limits.audit()?,
             requests_in_flight_max: Some(limits.in_flight()),
             ..Config::default()
         };
         let api = ApiServer::open(config).await.map_err(|e| failed("could not start the API server", &e))?;
-        let tls = pki.server_config(&identities.server).map_err(|e| failed("could not use certificates", &e))?;
+        let others = means.other_authorities()?;
+        let tls = pki
+            .server_config_trusting(&identities.server, &others)
+            .map_err(|e| failed("could not use certificates", &e))?;
+        let showing = Reloading::new(&identities.server.certificate_pem, &identities.server.key_pem)?;
+        let tls = showing.server(tls);
         let stop = CancellationToken::new();
         let (server, stopped) = (api.clone(), stop.clone());
         let serving = tokio::spawn(async move { server.serve(listener, tls, stopped).await });
@@ -153,7 +165,18 @@ impl Plane {
         let path = layout.admin_kubeconfig();
         kubeconfig::write(&path, &text)
             .map_err(|e| Failure::new(format!("could not write {}: {e}", path.display())))?;
-        Ok(Self { api, pki, url, serving, stop })
+        let plane = Self { api, pki, url, serving, stop };
+        let names = certificate_names(address, names);
+        plane.renew(
+            layout,
+            vec![Kept::new(showing, move |pki| pki.api_server(&names)), Kept::new(to_agents, Pki::api_server_client)],
+        );
+        Ok(plane)
+    }
+
+    /// Keeps certificates of the cluster's own authority fresh until the shutdown.
+    pub(crate) fn renew(&self, layout: &Layout, kept: Vec<Kept>) {
+        tokio::spawn(renew::keep(layout.pki(), kept, self.stop.clone()));
     }
 
     /// Ends when the server does, which it should not.
@@ -172,16 +195,23 @@ impl Plane {
     }
 }
 
-/// Who may be whom: the files of the data directory that say it, as far as they are there.
-fn identity(layout: &Layout) -> IdentityConfig {
-    let there = |path: PathBuf| Some(path).filter(|path| path.exists());
-    IdentityConfig {
-        token_keys: Some(layout.token_keys()),
-        // Users come and go while the server runs: the file need not be there yet.
-        users_file: Some(layout.users()),
-        authentication_file: there(layout.authentication()),
-        ldap_file: there(layout.ldap()),
-        ..IdentityConfig::default()
+/// What the server's certificate names besides this machine's loopback.
+fn certificate_names(address: SocketAddr, names: &[String]) -> Vec<String> {
+    let ip = if address.ip().is_unspecified() { berth_agent::node::facts::address() } else { address.ip() };
+    let mut all = vec![process::host_name(), ip.to_string()];
+    all.extend(names.iter().cloned());
+    all
+}
+
+/// Where other machines reach the server: by the first name that it was given, or by its address.
+fn public_url(address: SocketAddr, names: &[String]) -> String {
+    let mut reached = address;
+    if address.ip().is_unspecified() {
+        reached.set_ip(berth_agent::node::facts::address());
+    }
+    match names.first() {
+        Some(name) if !name.contains(':') => format!("https://{name}:{}", address.port()),
+        _ => format!("https://{reached}"),
     }
 }
 
@@ -192,11 +222,7 @@ struct Identities {
 }
 
 fn server_identities(pki: &Pki, address: SocketAddr, names: &[String]) -> Result<Identities, berth_api::pki::PkiError> {
-    let mut all = vec![process::host_name()];
-    if !address.ip().is_unspecified() {
-        all.push(address.ip().to_string());
-    }
-    all.extend(names.iter().cloned());
+    let all = certificate_names(address, names);
     let to_extensions = pki.front_proxy()?;
     Ok(Identities { server: pki.api_server(&all)?, to_agents: pki.api_server_client()?, to_extensions })
 }

@@ -2,23 +2,24 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use berth_agent::{Agent, AgentHandle};
 use berth_api::UserInfo;
 use berth_client::{Change, Session, Watch};
 use berth_controllers::{Handle, Options};
-use berth_identity::csr::Authority;
 use tokio_util::sync::CancellationToken;
 
 use super::checklist::Checklist;
 use super::limits::LimitArgs;
 use super::lock::{Holder, Lock};
+use super::means::MeansArgs;
 use super::node::NodeArgs;
 use super::plane::{self, Layout, Plane, failed};
 use super::process::LogArgs;
-use super::{paths, process};
+use super::reload::Reloading;
+use super::renew::Kept;
+use super::{paths, process, signing};
 use crate::commands::is_ready;
 use crate::ctx::Ctx;
 use crate::failure::{Outcome, exit};
@@ -48,6 +49,8 @@ pub(crate) struct Args {
     tls_san: Vec<String>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    means: MeansArgs,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -121,26 +124,27 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     let listener = plane::listen(args.listen)?;
     let store = plane::open_store(layout).await?;
     checklist.done(&mut ctx.term, "store", "");
-    let plane = Plane::start(layout, store, listener, &args.tls_san, &args.limits).await?;
+    let plane = Plane::start(layout, store, listener, &args.tls_san, &args.limits, &args.means).await?;
     checklist.done(&mut ctx.term, "API", &plane.url);
     let name = args.node.name();
     let stop_controllers = CancellationToken::new();
     let identity = format!("{}:{}", process::host_name(), layout.root.display());
     let mut options = Options::new(identity, stop_controllers.clone());
-    options.authority = Some(Arc::new(authority(&plane, layout)?));
+    options.authority = Some(signing::open(&layout.pki().join("ca.crt"), &layout.pki().join("ca.key"))?);
     let controllers = berth_controllers::run(plane.api.client(UserInfo::controllers()), options);
     let controllers = controllers.await.map_err(|e| failed("could not start the controllers", &e))?;
-    let identity = plane
-        .pki
-        .node(&name, &args.node.names(args.agent_listen))
-        .map_err(|e| failed("could not make the agent's certificate", &e))?;
+    let names = args.node.names(args.agent_listen);
+    let identity = plane.pki.node(&name, &names).map_err(|e| failed("could not make the agent's certificate", &e))?;
+    let showing = Reloading::new(&identity.certificate_pem, &identity.key_pem)?;
     let tls = berth_agent::server_config(
         identity.certificate_pem.as_bytes(),
         identity.key_pem.as_bytes(),
         plane.pki.ca_pem().as_bytes(),
     )
     .map_err(|e| failed("could not use the agent's certificate", &e))?;
-    let config = args.node.config(&layout.root, &layout.agent(), args.agent_listen, tls)?;
+    let config = args.node.config(&layout.root, &layout.agent(), args.agent_listen, showing.server(tls))?;
+    let node = name.clone();
+    plane.renew(layout, vec![Kept::new(showing, move |pki| pki.node(&node, &names))]);
     let agent = Agent::start(plane.api.client(UserInfo::node(&name)), config);
     let agent = agent
         .await
@@ -148,13 +152,6 @@ async fn start(args: &Args, layout: &Layout, checklist: &Checklist, ctx: &mut Ct
     controllers.wait_ready().await;
     checklist.done(&mut ctx.term, "controllers", "");
     Ok(Cluster { plane, agent, controllers, stop_controllers })
-}
-
-/// The authority that signs what was approved: the API server's own.
-fn authority(plane: &Plane, layout: &Layout) -> Outcome<Authority> {
-    let key = layout.pki().join("ca.key");
-    let pem = std::fs::read_to_string(&key).map_err(|e| failed(&format!("could not read {}", key.display()), &e))?;
-    Authority::open(plane.pki.ca_pem(), &pem).map_err(|e| failed("could not use the certificate authority", &e))
 }
 
 /// Waits until tasks can be placed here.

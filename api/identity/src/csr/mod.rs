@@ -1,9 +1,11 @@
 //! Requests for certificates: what they ask for, which of them the known signers grant, and the certificate itself.
 
+mod make;
 mod request;
 mod sign;
 mod signers;
 
+pub use make::{Issued, MakeError, make, new_key, request_name};
 pub use request::{CsrError, Names, Request};
 pub use sign::{Authority, AuthorityError, LIFE_SECONDS, life};
 pub use signers::{KUBE_APISERVER_CLIENT, KUBELET_CLIENT, KUBELET_SERVING, USAGES, check_signer, is_signer_name};

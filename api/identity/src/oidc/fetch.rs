@@ -1,11 +1,11 @@
-//! GET over TLS, for documents of a provider: one connection, no redirects, bounded in time and size.
+//! Requests over TLS to a provider: one connection, no redirects, bounded in time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -34,10 +34,26 @@ pub enum FetchError {
 /// # Errors
 /// When there is no good answer in time.
 pub(super) async fn get(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, FetchError> {
-    tokio::time::timeout(TIMEOUT, ask(url, tls)).await.map_err(|_| FetchError::TimedOut(url.to_owned()))?
+    let (status, document) = within(url, tls, None).await?;
+    if status != 200 {
+        return Err(FetchError::Status { url: url.to_owned(), status });
+    }
+    Ok(document)
 }
 
-async fn ask(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, FetchError> {
+/// Posts a form; gives the status and the answer, whatever they are.
+///
+/// # Errors
+/// When there is no answer in time.
+pub(super) async fn post(url: &str, tls: &Arc<rustls::ClientConfig>, form: String) -> Result<(u16, Bytes), FetchError> {
+    within(url, tls, Some(form)).await
+}
+
+async fn within(url: &str, tls: &Arc<rustls::ClientConfig>, form: Option<String>) -> Result<(u16, Bytes), FetchError> {
+    tokio::time::timeout(TIMEOUT, ask(url, tls, form)).await.map_err(|_| FetchError::TimedOut(url.to_owned()))?
+}
+
+async fn ask(url: &str, tls: &Arc<rustls::ClientConfig>, form: Option<String>) -> Result<(u16, Bytes), FetchError> {
     let transport =
         |reason: &dyn std::fmt::Display| FetchError::Transport { url: url.to_owned(), reason: reason.to_string() };
     let bad = || FetchError::Url(url.to_owned());
@@ -50,20 +66,22 @@ async fn ask(url: &str, tls: &Arc<rustls::ClientConfig>) -> Result<Bytes, FetchE
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| transport(&e))?;
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
-    let request = Request::get(path)
+    let request = match form {
+        Some(_) => Request::post(path).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
+        None => Request::get(path),
+    };
+    let request = request
         .header(header::HOST, authority.as_str())
         .header(header::ACCEPT, "application/json")
         .header(header::USER_AGENT, "berth")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(Bytes::from(form.unwrap_or_default())))
         .map_err(|e| transport(&e))?;
     // Driven beside the question, and dropped with it: no task is left behind.
     let exchange = async {
         let response = sender.send_request(request).await.map_err(|e| transport(&e))?;
-        if response.status() != http::StatusCode::OK {
-            return Err(FetchError::Status { url: url.to_owned(), status: response.status().as_u16() });
-        }
+        let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), DOCUMENT_BYTES_MAX).collect().await;
-        Ok(body.map_err(|e| transport(&e))?.to_bytes())
+        Ok((status, body.map_err(|e| transport(&e))?.to_bytes()))
     };
     tokio::pin!(exchange, connection);
     let mut open = true;

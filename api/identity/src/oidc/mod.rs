@@ -7,6 +7,7 @@ mod config;
 mod expression;
 mod fetch;
 mod keys;
+pub mod login;
 mod simple;
 mod validate;
 
