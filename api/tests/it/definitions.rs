@@ -257,6 +257,12 @@ async fn a_name_that_is_lost_to_a_change_leaves_the_served_ones() {
     assert_eq!(condition(&crd, "Established").map(|c| c.0), Some("True"));
     assert_eq!(crd["status"]["acceptedNames"]["shortNames"], json!(["gd"]));
     get(&server, "/apis/demo.example.com/v1/gadgets").await.expect(200);
+    // Whoever has the name may give it up.
+    let widgets = format!("{DEFINITIONS}/{NAME}");
+    patch(&server, "merge", &widgets, &json!({"spec": {"names": {"shortNames": ["wx"]}}})).await.expect(200);
+    let is_accepted = |crd: &Value| crd["status"]["acceptedNames"]["shortNames"] == json!(["wd"]);
+    let crd = until(&server, "gadgets.demo.example.com", is_accepted).await;
+    assert_eq!(condition(&crd, "NamesAccepted").map(|c| c.0), Some("True"));
 }
 
 #[tokio::test]
@@ -362,4 +368,37 @@ async fn replicas_fit_into_the_scale() {
     object["spec"]["replicas"] = json!(-1);
     let status = post(&server, WIDGETS, &object).await.expect(422);
     assert_eq!(causes(&status), [".spec.replicas: Invalid value: -1: should be a non-negative integer"]);
+}
+
+#[tokio::test]
+async fn a_tighter_schema_lets_be_what_does_not_change() {
+    let server = server_with_widgets().await;
+    let mut object = widget("a");
+    object["spec"]["note"] = json!("a long note");
+    object["spec"]["ports"] = json!([{"name": "x", "port": 1}, {"name": "y", "port": 2}]);
+    let made = post(&server, WIDGETS, &object).await.expect(201);
+    let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let body = json!([
+        {"op": "replace", "path": format!("{at}/note/maxLength"), "value": 3},
+        {"op": "add", "path": format!("{at}/ports/items/properties/port/minimum"), "value": 2},
+        {"op": "add", "path": format!("{at}/size/default"), "value": 4},
+        {"op": "add", "path": format!("{at}/extra"), "value": {"type": "string", "default": "new"}},
+    ]);
+    patch(&server, "json", &format!("{DEFINITIONS}/{NAME}"), &body).await.expect(200);
+    let path = format!("{WIDGETS}/a");
+    let mut read = Value::Null;
+    for _ in 0..200 {
+        read = get(&server, &path).await.expect(200);
+        if read["spec"]["extra"] == "new" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(read["spec"]["extra"], "new", "old objects show new defaults");
+    assert_eq!(read["metadata"]["resourceVersion"], made["metadata"]["resourceVersion"]);
+    patch(&server, "merge", &path, &json!({"metadata": {"labels": {"a": "b"}}})).await.expect(200);
+    let ports = json!([{"name": "y", "port": 2}, {"name": "z", "port": 3}, {"name": "x", "port": 1}]);
+    patch(&server, "merge", &path, &json!({"spec": {"ports": ports}})).await.expect(200);
+    let status = patch(&server, "merge", &path, &json!({"spec": {"note": "longer"}})).await.expect(422);
+    assert_eq!(causes(&status), ["spec.note: Too long: may not be more than 3 bytes"]);
 }

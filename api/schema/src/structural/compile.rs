@@ -31,10 +31,23 @@ pub(super) enum Place {
     Root,
     Field,
     Item,
-    /// Inside allOf, anyOf, oneOf or not: rules on values only. `typed` allows `type` directly below.
+    /// Inside allOf, anyOf, oneOf or not: rules on values only. `typed` allows `type`, `choice` the choice between
+    /// integer and string below.
     Junctor {
         typed: bool,
+        choice: bool,
     },
+}
+
+const VALUES_ONLY: Place = Place::Junctor { typed: false, choice: false };
+
+/// Whether the anyOf of a schema is exactly the choice between integer and string.
+fn is_choice(map: &Map<String, Value>) -> bool {
+    let is = |schema: &Value, name: &str| schema.as_object().is_some_and(|map| map.len() == 1 && map.get("type").is_some_and(|t| t == name));
+    match map.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
+        Some([first, second]) => is(first, "integer") && is(second, "string"),
+        _ => false,
+    }
 }
 
 pub(super) struct Compiler {
@@ -145,7 +158,7 @@ impl Compiler {
         }
         self.members(&mut node, map, path, place, depth);
         node.list = self.list_kind(map);
-        node.checks = self.checks(map, path, place, int_or_string, depth);
+        node.checks = self.checks(map, path, place, depth);
         if self.strict && !matches!(place, Place::Junctor { .. }) {
             list_rules::check(self, map, path);
             rules::check_complete(self, &node, path);
@@ -182,7 +195,7 @@ impl Compiler {
 
     fn members(&mut self, node: &mut Node, map: &Map<String, Value>, path: &Path<'_>, place: Place, depth: usize) {
         let inner = |field: Place| match place {
-            Place::Junctor { .. } => Place::Junctor { typed: false },
+            Place::Junctor { .. } => VALUES_ONLY,
             _ => field,
         };
         if let Some(Value::Object(props)) = map.get("properties") {
@@ -237,11 +250,12 @@ impl Compiler {
         map: &Map<String, Value>,
         path: &Path<'_>,
         place: Place,
-        int_or_string: bool,
         depth: usize,
     ) -> Option<Box<Checks>> {
-        let typed = int_or_string || matches!(place, Place::Junctor { typed: true });
-        let below = Place::Junctor { typed };
+        // Two forms of int-or-string spell out their types: an anyOf, or an anyOf as the first of an allOf.
+        let may_choose = !matches!(place, Place::Junctor { choice: false, .. });
+        let choice = Place::Junctor { typed: may_choose && is_choice(map), choice: false };
+        let first = Place::Junctor { typed: false, choice: !matches!(place, Place::Junctor { .. }) };
         let checks = Checks {
             allowed: map.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
             pattern: self.pattern(map, path),
@@ -252,10 +266,10 @@ impl Compiler {
             length: span(map, "minLength", "maxLength"),
             item_count: span(map, "minItems", "maxItems"),
             property_count: span(map, "minProperties", "maxProperties"),
-            all_of: self.list_of(map, "allOf", path, below, depth),
-            any_of: self.list_of(map, "anyOf", path, below, depth),
-            one_of: self.list_of(map, "oneOf", path, below, depth),
-            not: map.get("not").map(|not| Box::new(self.node(not, &path.field("not"), below, depth + 1))),
+            all_of: self.list_of(map, "allOf", path, |i| if i == 0 { first } else { VALUES_ONLY }, depth),
+            any_of: self.list_of(map, "anyOf", path, |_| choice, depth),
+            one_of: self.list_of(map, "oneOf", path, |_| VALUES_ONLY, depth),
+            not: map.get("not").map(|not| Box::new(self.node(not, &path.field("not"), VALUES_ONLY, depth + 1))),
         };
         let Checks {
             allowed,
@@ -291,12 +305,12 @@ impl Compiler {
         map: &Map<String, Value>,
         name: &str,
         path: &Path<'_>,
-        place: Place,
+        place: impl Fn(usize) -> Place,
         depth: usize,
     ) -> Vec<Node> {
         let Some(Value::Array(list)) = map.get(name) else { return Vec::new() };
         let here = path.field(name);
-        list.iter().enumerate().map(|(i, schema)| self.node(schema, &here.index(i), place, depth + 1)).collect()
+        list.iter().enumerate().map(|(i, schema)| self.node(schema, &here.index(i), place(i), depth + 1)).collect()
     }
 
     fn pattern(&mut self, map: &Map<String, Value>, path: &Path<'_>) -> Option<Arc<regex::Regex>> {

@@ -27,7 +27,7 @@ pub(super) fn check(compiler: &mut Compiler, map: &Map<String, Value>, path: &Pa
         forbid("additionalProperties", "additionalProperties and properties are mutual exclusive");
     }
     match place {
-        Place::Junctor { typed } => check_junctor(map, typed, &mut forbid),
+        Place::Junctor { typed, .. } => check_junctor(map, typed, &mut forbid),
         Place::Root | Place::Field | Place::Item => check_structure(compiler, map, path, place),
     }
 }

@@ -21,7 +21,7 @@ use crate::write::meta;
 
 /// Serves what is stored already, and follows changes from then on until the server stops.
 pub(crate) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let mut follower = Follower { inner: Arc::clone(inner), served: HashMap::new(), clearing: HashSet::new() };
+    let mut follower = Follower { inner: Arc::clone(inner), served: HashMap::new(), clearing: HashSet::new(), refused: HashSet::new() };
     let rows = inner.registry.snapshot();
     let Some(row) = rows.find(GROUP, "v1", PLURAL) else { return Ok(()) };
     let storage = Arc::clone(&row.storage);
@@ -36,6 +36,8 @@ struct Follower {
     served: HashMap<String, Served>,
     /// Deleted ones that are being cleared up after.
     clearing: HashSet<String>,
+    /// Those that did not get all their names.
+    refused: HashSet<String>,
 }
 
 /// What is kept of a served definition.
@@ -89,22 +91,23 @@ impl Follower {
         let gone = item.kind == berth_store::cache::EventType::Deleted;
         let value = (!gone).then(|| entry.kv().value.clone());
         self.settle(entry.name(), value.as_deref(), entry.kv().mod_revision).await;
-        if gone {
-            // A name may have become free.
-            self.settle_refused().await;
-        }
+        // A name may have become free.
+        self.settle_refused(entry.name()).await;
     }
 
-    /// Tries definitions again whose names were taken.
-    async fn settle_refused(&mut self) {
+    /// Tries definitions again whose names were taken, but for the one that was just tried.
+    async fn settle_refused(&mut self, but: &str) {
+        let refused: Vec<String> = self.refused.iter().filter(|name| *name != but).cloned().collect();
+        if refused.is_empty() {
+            return;
+        }
         let rows = self.inner.registry.snapshot();
         let Some(row) = rows.find(GROUP, "v1", PLURAL) else { return };
         let snapshot = row.storage.cache.snapshot();
-        for entry in snapshot.iter() {
-            if self.served.contains_key(entry.name()) {
-                continue;
+        for name in refused {
+            if let Some(entry) = snapshot.get("", &name) {
+                self.settle(&name, Some(&entry.kv().value), entry.kv().mod_revision).await;
             }
-            self.settle(entry.name(), Some(&entry.kv().value), entry.kv().mod_revision).await;
         }
     }
 
@@ -113,6 +116,7 @@ impl Follower {
         let crd: Option<Value> = value.and_then(|bytes| serde_json::from_slice(bytes).ok());
         let Some(crd) = crd else {
             self.clearing.remove(name);
+            self.refused.remove(name);
             if let Some(served) = self.served.remove(name) {
                 tracing::info!(definition = name, "a definition is gone; its kind is no longer served");
                 self.inner.registry.replace(&served.group, &served.plural, Vec::new());
@@ -122,6 +126,11 @@ impl Follower {
         };
         let settled = self.settle_names(name, &crd);
         let terminating = meta::is_terminating(&crd);
+        if settled.conflict.is_some() {
+            self.refused.insert(name.to_owned());
+        } else {
+            self.refused.remove(name);
+        }
         if settled.conflict.is_some() && !is_established(&crd) {
             if terminating {
                 self.clear_up(name, &crd, None);
