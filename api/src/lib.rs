@@ -17,6 +17,9 @@ mod connections;
 mod derived;
 mod fairness;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod inner;
 pub mod kubeconfig;

@@ -7,6 +7,9 @@ pub mod bootstrap;
 pub mod csr;
 mod der;
 mod files;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod jws;
 pub mod ldap;
 pub mod oidc;

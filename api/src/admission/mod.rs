@@ -22,6 +22,8 @@ use serde_json::Value;
 use self::attributes::{Attributes, is_exempt};
 use self::hooks::{Hooks, Objects, Reinvocation};
 use self::policy::Policies;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::hooks::read_answer;
 pub(crate) use self::policy::follow;
 use crate::derived::Derived;
 use crate::status::{ApiError, Named};
@@ -72,9 +74,7 @@ impl Default for State {
 
 /// Whether no rule looks at such a write.
 pub(crate) fn is_idle(w: &Write<'_>, operation: Operation) -> bool {
-    let hooks = w.server.admission.hooks.get(&w.server.registry.rows());
-    hooks.mutating.is_empty()
-        && hooks.validating.is_empty()
+    Rules::of(w).are_none()
         && !limits::concern(w, operation)
         && !security::concerns(w)
         && !quota::concern(w, operation)
@@ -200,17 +200,18 @@ pub(crate) async fn not_created(w: &Write<'_>, stored: &[u8]) {
     }
 }
 
-/// Lets rules refuse a stream to a running thing. `options` are what it was asked for with, as an object.
+/// Lets rules refuse what is asked for and not stored: a stream to a running thing (`Connect`), or a token (`Create`).
+/// `asked` is what was asked for, as an object; rules cannot change it.
 ///
 /// # Errors
 /// What a rule refuses, and rules that fail and must not.
-pub(crate) async fn connect(w: &mut Write<'_>, options: &Value) -> Result<(), ApiError> {
+pub(crate) async fn allow(w: &mut Write<'_>, operation: Operation, asked: &Value) -> Result<(), ApiError> {
     let rules = Rules::of(w);
     if rules.are_none() {
         return Ok(());
     }
-    let a = Attributes::of(w, Operation::Connect, Some(options), None);
-    let objects = Objects { object: Some(options), old: None };
+    let a = Attributes::of(w, operation, Some(asked), None);
+    let objects = Objects { object: Some(asked), old: None };
     if let Some(hooks) = &rules.hooks {
         hooks::forbid_changes(w, &a, hooks, objects).await?;
     }

@@ -11,6 +11,7 @@ mod trail;
 
 pub use hook::AuditWebhook;
 pub use log::AuditLog;
+pub(crate) use policy::{Attributes, Policy};
 pub(crate) use trail::{PeerAddress, Trail, content_type};
 
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use bytes::Bytes;
 
 use hook::{HookError, HookSink};
 use log::{LogSink, Tally};
-use policy::{Attributes, Policy, PolicyError, Verdict};
+use policy::{PolicyError, Verdict};
 
 /// Which events are written, and where to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,5 @@
 //! GET and LIST: bytes from the cache, spliced together, never parsed on the plain way.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use berth_store::cache::{Entry, Snapshot, SnapshotError};
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -13,7 +11,7 @@ use super::negotiate::{Accepted, Media, Shape};
 use super::respond::{self, ApiResponse};
 use crate::body::Pieces;
 use crate::registry::Resource;
-use crate::request::{ListOptions, RevisionMatch};
+use crate::request::{ContinueToken, ListOptions, RevisionMatch};
 use crate::status::ApiError;
 use crate::version::{self, Stored};
 use crate::write::store_error;
@@ -141,7 +139,7 @@ impl Call<'_> {
     async fn snapshot(&self, options: &ListOptions) -> Result<(Snapshot, Option<(String, String)>), ApiError> {
         let cache = &self.resource.storage.cache;
         if let Some(token) = &options.continue_token {
-            let (revision, after) = decode_token(token, self.resource.namespaced)?;
+            let (revision, after) = ContinueToken::decode(token, self.resource.namespaced)?;
             if revision < 0 {
                 self.wait_for_present().await?;
                 return Ok((cache.snapshot(), Some(after)));
@@ -270,56 +268,4 @@ fn splice_list(resource: &Resource, page: &[&Entry], metadata: &Value) -> Pieces
         }
         Some(out.into())
     })
-}
-
-/// Where the next page starts. Opaque to clients, but in the form that Kubernetes uses.
-struct ContinueToken<'a> {
-    /// -1: at whatever is there then.
-    revision: i64,
-    after: (&'a str, &'a str),
-}
-
-impl ContinueToken<'_> {
-    fn encode(&self) -> String {
-        let (namespace, name) = self.after;
-        let start = if namespace.is_empty() { format!("{name}\0") } else { format!("{namespace}/{name}\0") };
-        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": self.revision, "start": start}).to_string())
-    }
-}
-
-fn decode_token(token: &str, namespaced: bool) -> Result<(i64, (String, String)), ApiError> {
-    let bad = |why: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|e| bad(&e.to_string()))?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|e| bad(&e.to_string()))?;
-    if value["v"] != "meta.k8s.io/v1" {
-        return Err(bad("server does not recognize this encoded version"));
-    }
-    let revision =
-        value["rv"].as_i64().filter(|rv| *rv != 0).ok_or_else(|| bad("incorrect encoded start resourceVersion"))?;
-    let start = value["start"].as_str().unwrap_or_default();
-    let start = start.trim_start_matches('/').trim_end_matches('\0');
-    if start.is_empty() {
-        return Err(bad("encoded start key empty"));
-    }
-    let after = match start.split_once('/') {
-        Some((namespace, name)) if namespaced => (namespace.to_owned(), name.to_owned()),
-        _ => (String::new(), start.to_owned()),
-    };
-    Ok((revision, after))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_survives_the_way_there_and_back() {
-        let token = ContinueToken { revision: 465, after: ("ns", "w2") }.encode();
-        assert_eq!(decode_token(&token, true).unwrap(), (465, ("ns".into(), "w2".into())));
-        let token = ContinueToken { revision: 465, after: ("", "w2") }.encode();
-        assert_eq!(decode_token(&token, false).unwrap(), (465, (String::new(), "w2".into())));
-        for bad in ["garbage!", "e30", ""] {
-            assert_eq!(decode_token(bad, true).unwrap_err().code(), 400);
-        }
-    }
 }

@@ -17,6 +17,8 @@ use self::wire::{Reader, Wire};
 use crate::status::ApiError;
 
 pub(crate) use self::table::{Message, Type, message_of};
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::table::all_kinds;
 pub(crate) use self::typed::check_json;
 
 /// What every envelope begins with.

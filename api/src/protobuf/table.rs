@@ -127,6 +127,18 @@ pub(crate) fn message_of(group: &str, kind: &str) -> Option<&'static Message> {
     table.messages.iter().find(|m| m.name.split_once('.') == Some((package, kind)))
 }
 
+/// Group and kind of everything that a body may be.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn all_kinds() -> Vec<(&'static str, &'static str)> {
+    let table = table();
+    let is_body = |m: &&Message| m.short_name() == "DeleteOptions" || m.fields.iter().any(|f| f.name == "metadata");
+    let group = |m: &Message| {
+        let package = m.name.split_once('.').map_or("", |(package, _)| package);
+        table.packages.iter().find(|(name, _)| *name == package).map(|(_, group)| *group)
+    };
+    table.messages.iter().filter(is_body).filter_map(|m| Some((group(m)?, m.short_name()))).collect()
+}
+
 /// The message of this name in the table.
 pub(super) fn message_named(name: &str) -> Option<&'static Message> {
     table().messages.iter().find(|m| m.name == name)

@@ -4,6 +4,7 @@ mod info;
 mod options;
 mod path;
 mod query;
+mod token;
 
 pub(crate) use info::RequestInfo;
 pub(crate) use options::parse_revision;
@@ -12,6 +13,7 @@ pub(crate) use options::{
 };
 pub(crate) use path::{ResourcePath, Target, parse_path};
 pub(crate) use query::Query;
+pub(crate) use token::ContinueToken;
 
 /// What is done to a resource: also the authorization verb and the metrics label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

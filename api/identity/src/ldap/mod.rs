@@ -7,6 +7,8 @@ mod client;
 mod config;
 mod escape;
 mod filter;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod message;
 
 pub use config::{Config, ConfigError, Groups, Search, UserLookup};

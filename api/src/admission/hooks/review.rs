@@ -143,6 +143,13 @@ pub(super) fn verdict(
     })
 }
 
+/// Whether an answer to the question `u` is taken, and the patch in it.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn read_answer(old: bool, mutating: bool, body: &[u8]) -> Result<(bool, Vec<u8>), String> {
+    let version = if old { ReviewVersion::V1beta1 } else { ReviewVersion::V1 };
+    verdict("h.example.com", version, "u", mutating, body).map(|verdict| (verdict.refused.is_none(), verdict.patch))
+}
+
 fn told_invalid(why: &str) -> String {
     format!("received invalid webhook response: {why}")
 }

@@ -1,0 +1,30 @@
+//! One file a decoder: its promises.
+
+pub(crate) mod admission_answer;
+pub(crate) mod apply;
+pub(crate) mod audit_policy;
+pub(crate) mod bootstrap_token;
+pub(crate) mod cel;
+pub(crate) mod continue_token;
+pub(crate) mod csr;
+pub(crate) mod der;
+pub(crate) mod field_selector;
+pub(crate) mod fields_v1;
+pub(crate) mod flow_schema;
+pub(crate) mod identity_config;
+pub(crate) mod json_body;
+pub(crate) mod json_patch;
+pub(crate) mod jsonpath;
+pub(crate) mod jws;
+pub(crate) mod kubeconfig;
+pub(crate) mod label_selector;
+pub(crate) mod ldap;
+pub(crate) mod merge_patch;
+pub(crate) mod openapi;
+pub(crate) mod path;
+pub(crate) mod protobuf_body;
+pub(crate) mod quantity;
+pub(crate) mod query;
+pub(crate) mod schema;
+pub(crate) mod strategic_patch;
+pub(crate) mod yaml_body;
