@@ -12,6 +12,9 @@ pub const JSON_PATCH_OPERATIONS_MAX: usize = 10_000;
 const COPY_BYTES_MAX: usize = 3 << 20;
 /// Values looked at while guarding the depth, over the whole patch: bounds the work of moving big parts around.
 const VISITED_VALUES_MAX: usize = 4_000_000;
+/// Items that inserting into and removing from lists may shift, over the whole patch. Ten thousand operations at the
+/// front of a list of ten thousand stay below; all of it is about a second's work.
+const SHIFTED_ITEMS_MAX: usize = 200_000_000;
 
 /// Applies `operations` (the array of a JSON patch) to `document`.
 pub fn json_patch(document: &Value, operations: &Value) -> Result<Value, PatchError> {
@@ -24,7 +27,7 @@ pub fn json_patch(document: &Value, operations: &Value) -> Result<Value, PatchEr
     if list.iter().any(|operation| !operation.is_object()) {
         return Err(PatchError::Malformed("every operation of a JSON patch must be an object".to_owned()));
     }
-    let mut patcher = Patcher { document: document.clone(), copied_bytes: 0, visited_values: 0 };
+    let mut patcher = Patcher { document: document.clone(), copied_bytes: 0, visited_values: 0, shifted_items: 0 };
     for (i, operation) in list.iter().enumerate() {
         patcher.operate(operation).map_err(|why| PatchError::Rejected(format!("operation {i}: {why}")))?;
     }
@@ -35,6 +38,7 @@ struct Patcher {
     document: Value,
     copied_bytes: usize,
     visited_values: usize,
+    shifted_items: usize,
 }
 
 impl Patcher {
@@ -107,7 +111,9 @@ impl Patcher {
             Value::Array(list) => {
                 // One place more than there are items: -1 is behind the last.
                 let at = if last == "-" { list.len() } else { existing_index(last, list.len() + 1)? };
+                let behind = list.len() - at;
                 list.insert(at, value);
+                self.shifted(behind)?;
             }
             _ => return Err("the parent is no object or array".to_owned()),
         }
@@ -139,7 +145,10 @@ impl Patcher {
             Value::Object(map) => map.remove(last).ok_or_else(|| format!("{last:?} does not exist")),
             Value::Array(list) => {
                 let at = existing_index(last, list.len())?;
-                Ok(list.remove(at))
+                let behind = list.len() - at;
+                let removed = list.remove(at);
+                self.shifted(behind)?;
+                Ok(removed)
             }
             _ => Err("the parent is no object or array".to_owned()),
         }
@@ -149,6 +158,15 @@ impl Patcher {
         // What was found is not told: it may be part of a Secret. Kept beside the comparison: a missing member equals null, a missing parent nothing.
         let found = self.get(path)?.unwrap_or(&Value::Null);
         if found == wanted { Ok(()) } else { Err(format!("test failed: /{} has another value", path.join("/"))) }
+    }
+
+    /// Counts what a change in the middle of a list costs: a short patch must not be a long computation.
+    fn shifted(&mut self, items: usize) -> Result<(), String> {
+        self.shifted_items += items;
+        if self.shifted_items > SHIFTED_ITEMS_MAX {
+            return Err("the patch changes too many places of long lists".to_owned());
+        }
+        Ok(())
     }
 
     /// Nesting by moves and copies must not grow what later recursion cannot walk.

@@ -1,12 +1,18 @@
 //! Strategic merge patch for the built-in kinds that we serve: a merge patch that knows which lists merge and how,
 //! and directives (`$patch`, `$retainKeys`, `$setElementOrder/…`, `$deleteFromPrimitiveList/…`).
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::{PatchError, TREE_DEPTH_MAX};
 
 const ORDER: &str = "$setElementOrder/";
 const DELETE: &str = "$deleteFromPrimitiveList/";
+
+/// Comparisons of items that one patch may need. Merging looks at all pairs: no list of a standard kind is so long that
+/// it comes near, and a body full of items must not become minutes of work.
+const COMPARISONS_MAX: usize = 20_000_000;
 
 /// How the lists of a built-in kind merge; lists that are not named are replaced.
 #[derive(Clone, Copy, Debug)]
@@ -73,16 +79,34 @@ pub fn strategic_merge_patch(document: &Value, patch: &Value, lists: BuiltinList
     };
     let empty = Map::new();
     let original = document.as_object().unwrap_or(&empty);
-    Ok(Value::Object(merge_map(original, members, "", lists, 0)?))
+    let merge = Merge { lists, compared: Cell::new(0) };
+    Ok(Value::Object(merge_map(original, members, "", &merge, 0)?))
 }
 
 type Object = Map<String, Value>;
+
+/// One patch at work.
+struct Merge {
+    lists: BuiltinLists,
+    compared: Cell<usize>,
+}
+
+impl Merge {
+    /// Counts that all items of one list are compared with all of another, before it is done.
+    fn compare(&self, some: usize, others: usize) -> Result<(), PatchError> {
+        self.compared.set(self.compared.get().saturating_add(some.saturating_mul(others)));
+        if self.compared.get() > COMPARISONS_MAX {
+            return Err(PatchError::Rejected("the patch merges lists that are too long".to_owned()));
+        }
+        Ok(())
+    }
+}
 
 fn merge_map(
     original: &Object,
     patch: &Object,
     path: &str,
-    lists: BuiltinLists,
+    merge: &Merge,
     depth: usize,
 ) -> Result<Object, PatchError> {
     if depth > TREE_DEPTH_MAX {
@@ -97,6 +121,7 @@ fn merge_map(
     }
     if let Some(kept) = patch.get("$retainKeys") {
         let kept = kept.as_array().ok_or_else(|| malformed("$retainKeys must be a list"))?;
+        merge.compare(out.len(), kept.len())?;
         out.retain(|name, _| kept.iter().any(|k| k == name));
     }
     for (name, value) in patch {
@@ -112,15 +137,18 @@ fn merge_map(
             (Value::Object(members), old) => {
                 let empty = Object::new();
                 let old = old.and_then(Value::as_object).unwrap_or(&empty);
-                let merged = merge_map(old, members, &here, lists, depth + 1)?;
+                let merged = merge_map(old, members, &here, merge, depth + 1)?;
                 out.insert(name.clone(), Value::Object(merged));
             }
             (Value::Array(items), old) => {
                 let old = old.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                let merged = match lists.rule(&here) {
+                let merged = match merge.lists.rule(&here) {
                     None => items.clone(),
-                    Some(Rule::Set) => merge_set(old, items),
-                    Some(Rule::Keyed(key)) => merge_keyed(old, items, key, &here, lists, depth)?,
+                    Some(Rule::Set) => {
+                        merge.compare(old.len() + items.len(), items.len())?;
+                        merge_set(old, items)
+                    }
+                    Some(Rule::Keyed(key)) => merge_keyed(old, items, key, &here, merge, depth)?,
                 };
                 out.insert(name.clone(), Value::Array(merged));
             }
@@ -133,6 +161,7 @@ fn merge_map(
         if let Some(field) = name.strip_prefix(DELETE)
             && let (Some(Value::Array(list)), Some(gone)) = (out.get_mut(field), value.as_array())
         {
+            merge.compare(list.len(), gone.len())?;
             list.retain(|item| !gone.contains(item));
         }
     }
@@ -142,7 +171,9 @@ fn merge_map(
             let order = value.as_array().ok_or_else(|| malformed("$setElementOrder must be a list"))?;
             let before = original.get(field).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             if let Some(Value::Array(list)) = out.get_mut(field) {
-                *list = reorder(std::mem::take(list), before, order, lists.rule(&here));
+                // Each item is looked for in both, more than once.
+                merge.compare(list.len(), 3 * (order.len() + before.len()))?;
+                *list = reorder(std::mem::take(list), before, order, merge.lists.rule(&here));
             }
         }
     }
@@ -177,9 +208,11 @@ fn merge_keyed(
     items: &[Value],
     key: &str,
     path: &str,
-    lists: BuiltinLists,
+    merge: &Merge,
     depth: usize,
 ) -> Result<Vec<Value>, PatchError> {
+    // Each item is looked for, and may be taken out.
+    merge.compare(old.len() + items.len(), 2 * items.len())?;
     let replaces = items.iter().any(|item| item.get("$patch").is_some_and(|d| d == "replace"));
     let mut merged = if replaces { Vec::new() } else { old.to_vec() };
     for item in items {
@@ -199,7 +232,7 @@ fn merge_keyed(
         }
         let empty = Object::new();
         let before = at.and_then(|at| merged[at].as_object()).unwrap_or(&empty);
-        let item = Value::Object(merge_map(before, members, path, lists, depth + 1)?);
+        let item = Value::Object(merge_map(before, members, path, merge, depth + 1)?);
         match at {
             Some(at) => merged[at] = item,
             None => merged.push(item),
@@ -216,7 +249,7 @@ fn reorder(list: Vec<Value>, before: &[Value], order: &[Value], rule: Option<Rul
     };
     let rank = |item: &Value, list: &[Value]| list.iter().position(|other| same(other, item));
     let (mut named, others): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|i| rank(i, order).is_some());
-    named.sort_by_key(|item| rank(item, order));
+    named.sort_by_cached_key(|item| rank(item, order));
     let mut out = Vec::with_capacity(named.len() + others.len());
     let mut others = others.into_iter().peekable();
     for item in named {

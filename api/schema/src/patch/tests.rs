@@ -144,3 +144,29 @@ fn strategic_directives_replace_delete_and_retain() {
     }
     assert!(BuiltinLists::of("berth.dev", "Service").is_none());
 }
+
+#[test]
+fn a_patch_that_shifts_long_lists_again_and_again_is_refused() {
+    let front = |items: usize, operation: Value| {
+        let operations = Value::Array(vec![operation; JSON_PATCH_OPERATIONS_MAX]);
+        json_patch(&json!({"l": vec![0; items]}), &operations)
+    };
+    for operation in [json!({"op": "remove", "path": "/l/0"}), json!({"op": "add", "path": "/l/0", "value": 0})] {
+        assert!(front(10_000, operation.clone()).is_ok());
+        let why = front(500_000, operation).unwrap_err().to_string();
+        assert!(why.contains("too many places of long lists"), "{why}");
+    }
+    assert!(front(500_000, json!({"op": "add", "path": "/l/-", "value": 0})).is_ok());
+}
+
+#[test]
+fn lists_too_long_to_be_merged_are_refused() {
+    let lists = BuiltinLists::of("", "ConfigMap").unwrap();
+    let names = |count: usize| (0..count).map(|n| json!(format!("f{n}"))).collect::<Vec<_>>();
+    let merge = |count| strategic_merge_patch(&json!({}), &json!({"metadata": {"finalizers": names(count)}}), lists);
+    assert_eq!(merge(1_000).unwrap()["metadata"]["finalizers"][999], "f999");
+    assert!(merge(50_000).unwrap_err().to_string().contains("too long"));
+    let owners: Vec<Value> = (0..50_000).map(|n| json!({"uid": n.to_string()})).collect();
+    let patch = json!({"metadata": {"ownerReferences": owners}});
+    assert!(strategic_merge_patch(&json!({}), &patch, lists).is_err());
+}
