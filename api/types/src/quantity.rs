@@ -83,7 +83,7 @@ impl Quantity {
             }
             return Ok(format!("{units}{}", ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"][suffix]));
         }
-        let exponent = !self.0.ends_with(['E', 'e']) && self.0.contains(['E', 'e']);
+        let exponent = !self.0.ends_with(['E', 'e', 'i']) && self.0.contains(['E', 'e']);
         let (mut amount, mut power) = (nanos, -3i32);
         while amount % 1000 == 0 && power < 6 {
             amount /= 1000;
@@ -118,6 +118,8 @@ fn div_away(value: i128, by: i128) -> i128 {
 /// Parses to billionths. `None` for anything that is not a quantity.
 fn nanos(text: &str) -> Option<i128> {
     const NANO: i128 = 1_000_000_000;
+    /// Kubernetes' largest amount: what is above is it.
+    const LARGEST: i128 = i64::MAX as i128 * NANO;
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
@@ -159,10 +161,17 @@ fn nanos(text: &str) -> Option<i128> {
     for c in whole.bytes().chain(fraction.bytes()) {
         digits = digits.checked_mul(10)?.checked_add(i128::from(c - b'0'))?;
     }
-    let scale = 10i128.checked_pow(fraction.len() as u32)?;
-    // Multiplying first keeps precision; what overflows 128 bits is beyond any machine and saturates.
-    let scaled = digits.checked_mul(multiply).and_then(|v| v.checked_mul(NANO)).unwrap_or(i128::MAX / 2);
-    let value = div_away(scaled, scale.checked_mul(divide)?);
+    // Multiplying first keeps precision. Where that overflows, the last places of the fraction are below what counts;
+    // without a fraction the amount is beyond the largest.
+    let mut places = fraction.len() as u32;
+    let scaled = loop {
+        match digits.checked_mul(multiply).and_then(|v| v.checked_mul(NANO)) {
+            Some(scaled) => break scaled,
+            None if places == 0 => return Some(if negative { -LARGEST } else { LARGEST }),
+            None => (digits, places) = (div_away(digits, 10), places - 1),
+        }
+    };
+    let value = div_away(scaled, 10i128.checked_pow(places)?.checked_mul(divide)?).min(LARGEST);
     Some(if negative { -value } else { value })
 }
 
@@ -296,5 +305,16 @@ mod tests {
     fn numbers_in_json_are_taken() {
         assert_eq!(serde_json::from_str::<Quantity>("2").unwrap(), Quantity::from("2"));
         assert_eq!(serde_json::from_str::<Quantity>("0.5").unwrap().milli(), Ok(500));
+    }
+
+    #[test]
+    fn many_places_after_the_point_lose_nothing_that_counts() {
+        let nanos = |text: &str| Quantity(text.to_owned()).nanos().unwrap();
+        assert_eq!(nanos("1.00000000000000000000000000000000000Gi"), nanos("1Gi"));
+        assert_eq!(nanos("-1.50000000000000000000000000000000000Ei"), nanos("-1536Pi"));
+        let largest = Quantity("999999999999999999Ei".to_owned());
+        assert_eq!(largest.units(), Ok(i64::MAX));
+        assert_eq!(Quantity(largest.canonical().unwrap()).nanos(), largest.nanos());
+        assert_eq!(Quantity("1.1Ki".to_owned()).canonical().as_deref(), Ok("1126400m"));
     }
 }
