@@ -40,7 +40,7 @@ pub(crate) fn parse_path(path: &str) -> Result<Target, ApiError> {
     if path.len() > PATH_BYTES_MAX || path.contains("//") {
         return Err(ApiError::page_not_found());
     }
-    let mut segments: Vec<&str> = path.split('/').skip(1).collect();
+    let mut segments: Vec<&str> = path.split('/').skip(1).map(word).collect();
     if segments.last() == Some(&"") {
         segments.pop();
     }
@@ -93,6 +93,17 @@ fn with_tail(base: ResourcePath, tail: &[&str]) -> Result<ResourcePath, ApiError
             ..base
         }),
     }
+}
+
+/// A segment that is a word of the grammar is that word however it is encoded: else a path that is written in an odd way
+/// would mean another place.
+fn word(segment: &str) -> &str {
+    const WORDS: [&str; 6] = ["api", "apis", "namespaces", "watch", "status", "finalize"];
+    if !segment.contains('%') {
+        return segment;
+    }
+    let plain = super::query::percent_decode(segment, false);
+    WORDS.into_iter().find(|word| plain.as_deref() == Some(word)).unwrap_or(segment)
 }
 
 /// A name from a path. What would break out of its place in a store key is refused here, once.
@@ -148,6 +159,14 @@ mod tests {
         check("/apis/berth.dev/v1/namespaces/x/tasks/t/log", "berth.dev", Some("x"), "tasks", Some("t"), Some("log"));
         check("/apis/berth.dev/v1/nodes/n/status", "berth.dev", None, "nodes", Some("n"), Some("status"));
         assert!(resource("/api/v1/watch/namespaces/x/secrets").watch_prefix);
+    }
+
+    #[test]
+    fn a_word_that_is_encoded_is_the_same_word() {
+        check("/api/v1/%6eamespaces/x", "", Some("x"), "namespaces", Some("x"), None);
+        check("/%61pi/v1/namespaces/x/%73tatus", "", Some("x"), "namespaces", Some("x"), Some("status"));
+        check("/apis/berth.dev/v1/%6Eamespaces/x/tasks/t", "berth.dev", Some("x"), "tasks", Some("t"), None);
+        assert!(resource("/api/v1/w%61tch/namespaces/x/secrets").watch_prefix);
     }
 
     #[test]
