@@ -18,12 +18,14 @@ pub enum Credentials<'a> {
 /// The text of a kubeconfig for `server` (such as `https://127.0.0.1:7443`).
 pub fn text(server: &str, ca_pem: &str, user: &str, credentials: Credentials<'_>) -> String {
     let data = |pem: &str| STANDARD.encode(pem);
+    // JSON's form of a text is YAML's too: a name may hold what YAML means something by.
+    let user = serde_json::Value::from(user);
     let mut out = String::new();
     let _ = write!(
         out,
         "apiVersion: v1\nkind: Config\ncurrent-context: berth\nclusters:\n- name: berth\n  cluster:\n    server: {server}\n    \
-         certificate-authority-data: {}\ncontexts:\n- name: berth\n  context: {{cluster: berth, user: \"{user}\"}}\n\
-         users:\n- name: \"{user}\"\n  user:\n",
+         certificate-authority-data: {}\ncontexts:\n- name: berth\n  context: {{cluster: berth, user: {user}}}\n\
+         users:\n- name: {user}\n  user:\n",
         data(ca_pem)
     );
     match credentials {
