@@ -263,6 +263,10 @@ fn time(bytes: &[u8], format: &str) -> Result<Option<Value>, Bad> {
         return Err(out_of_range);
     }
     let time = jiff::Timestamp::new(seconds, nanos).map_err(|_| out_of_range)?;
+    // Before the year 1 JSON has no form for it, nor has Go.
+    if seconds < GO_ZERO_SECONDS {
+        return Err(out_of_range);
+    }
     Ok(Some(time.strftime(format).to_string().into()))
 }
 
