@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{Item, JsonPathError, Operator, Step};
 
 /// Values that one template may visit: recursive descents within each other multiply.
-const VISITS_MAX: usize = 1_000_000;
+pub(super) const VISITS_MAX: usize = 1_000_000;
 
 type Result<T> = std::result::Result<T, JsonPathError>;
 

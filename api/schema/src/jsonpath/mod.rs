@@ -11,6 +11,10 @@ use serde_json::Value;
 
 use self::eval::Eval;
 
+/// Values that the path of one cell may visit. A list has thousands of cells, and their paths and objects are other
+/// people's: more than this is a blank cell.
+const CELL_VISITS_MAX: usize = 10_000;
+
 /// A compiled template such as `{.items[*].metadata.name}` or `{range .items[*]}{.x}{"\n"}{end}`.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -84,13 +88,14 @@ impl Template {
         Ok(out)
     }
 
-    /// The values that the template's first path finds; nothing when it does not fit the data.
+    /// The values that the template's first path finds; nothing when it does not fit the data, or visits too much of it.
     pub fn find<'v>(&'v self, data: &'v Value) -> Vec<&'v Value> {
         let first = self.items.iter().find_map(|item| match item {
             Item::Path(steps) => Some(steps),
             _ => None,
         });
-        first.and_then(|steps| self.eval().walk(steps, vec![data]).ok()).unwrap_or_default()
+        let mut eval = Eval { allow_missing: self.allow_missing, visits: eval::VISITS_MAX - CELL_VISITS_MAX };
+        first.and_then(|steps| eval.walk(steps, vec![data]).ok()).unwrap_or_default()
     }
 
     fn eval(&self) -> Eval {
