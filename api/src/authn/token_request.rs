@@ -6,9 +6,11 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::accounts;
+use crate::admission;
 use crate::http::Call;
 use crate::http::respond::{self, ApiResponse};
 use crate::protobuf;
+use crate::request::Verb;
 use crate::status::{ApiError, Named};
 use crate::write::decode::{Format, decode};
 use crate::write::{causes, meta};
@@ -44,6 +46,10 @@ pub(crate) async fn token_request(call: &Call<'_>, body: &Bytes) -> Result<ApiRe
         _ => Vec::new(),
     };
     check(seconds)?;
+    request["apiVersion"] = json!(format!("{GROUP}/v1"));
+    request["kind"] = json!(KIND);
+    let mut w = call.start(Verb::Create)?;
+    Box::pin(admission::allow(&mut w, admission::Operation::Create, &request)).await?;
     let account = accounts::find(call.server, ACCOUNTS, namespace, name, None).await?;
     let missing = || ApiError::not_found(Named { group: "", plural: "serviceaccounts" }, name);
     let account = account.ok_or_else(missing)?;
@@ -64,8 +70,6 @@ pub(crate) async fn token_request(call: &Call<'_>, body: &Bytes) -> Result<ApiRe
     let expires = jiff::Timestamp::from_second(minted.expires_at).unwrap_or(jiff::Timestamp::MAX);
     call.trail.annotate("authentication.kubernetes.io/issued-credential-id", format!("JTI={}", minted.jti));
 
-    request["apiVersion"] = json!(format!("{GROUP}/v1"));
-    request["kind"] = json!(KIND);
     request["metadata"] = json!({
         "name": name,
         "namespace": namespace,
@@ -77,7 +81,8 @@ pub(crate) async fn token_request(call: &Call<'_>, body: &Bytes) -> Result<ApiRe
         json!({"audiences": minted.audiences, "expirationSeconds": seconds, "boundObjectRef": bound_reference});
     request["status"] = json!({"token": minted.token, "expirationTimestamp": meta::timestamp(expires)});
     let mut response = respond::json(201, request.to_string());
-    respond::warn(response.headers_mut(), minted.warning.as_slice());
+    w.warnings.extend(minted.warning);
+    respond::warn(response.headers_mut(), &w.warnings);
     Ok(response)
 }
 

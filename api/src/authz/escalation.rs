@@ -7,7 +7,7 @@
 use berth_access::{Attributes, PolicyRule, Resource, RoleRef, Tenant, covers, escalation_message, full_authority};
 use serde_json::Value;
 
-use super::{asker, decide};
+use super::{asker, decide, params};
 use crate::authn::GROUP_MASTERS;
 use crate::status::{ApiError, Named};
 use crate::write::{Write, meta};
@@ -19,11 +19,13 @@ const RBAC: &str = berth_access::GROUP;
 /// # Errors
 /// 403 with what the user lacks; 404 when a binding names a role that is not there.
 pub(crate) fn may_grant(w: &Write<'_>, name: &str, object: &Value) -> Result<(), ApiError> {
+    params::may_refer(w, name, None, object)?;
     if is_about_rights(w) { check(w, name, None, object) } else { Ok(()) }
 }
 
 /// The same for a change.
 pub(super) fn may_regrant(w: &Write<'_>, old: &Value, new: &Value) -> Result<(), ApiError> {
+    params::may_refer(w, w.name(), Some(old), new)?;
     if is_about_rights(w) && !only_gc_fields_differ(old, new) {
         return check(w, w.name(), Some(old), new);
     }

@@ -101,7 +101,11 @@ fn terms(selector: &str) -> Vec<FieldTerm<'_>> {
         is_equality.then(|| FieldTerm { path: path.trim(), value: value.strip_prefix('=').unwrap_or(value).trim() })
     };
     // With escapes a comma need not end a term: what is not surely a term of its own narrows nothing.
-    if selector.is_empty() || selector.contains('\\') { Vec::new() } else { selector.split(',').filter_map(term).collect() }
+    if selector.is_empty() || selector.contains('\\') {
+        Vec::new()
+    } else {
+        selector.split(',').filter_map(term).collect()
+    }
 }
 
 /// 403 with the words of Kubernetes.

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use super::Call;
 use super::respond::ApiResponse;
 use crate::admission;
+use crate::authz;
 use crate::body::ApiBody;
 use crate::request::Verb;
 use crate::status::ApiError;
@@ -73,6 +74,7 @@ pub(super) async fn log(call: &Call<'_>) -> Result<ApiResponse, ApiError> {
 
 /// A command in a container, over a websocket.
 pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Result<ApiResponse, ApiError> {
+    authz::may_act(call)?;
     let Some(client) = parts.extensions.get::<OnUpgrade>().cloned() else {
         return Err(ApiError::bad_request("exec needs a connection that can be upgraded to a websocket"));
     };
@@ -85,7 +87,9 @@ pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Resul
         return Err(ApiError::bad_request("you must specify at least 1 command for the container"));
     }
     let mut w = call.start(Verb::Create)?;
-    Box::pin(admission::connect(&mut w, &exec_options(call))).await?;
+    Box::pin(admission::allow(&mut w, admission::Operation::Connect, &exec_options(call))).await?;
+    // The session outlives the answer that begins it: its place is kept until it ends.
+    let slot = call.server.streams.enter(&call.user.name)?;
     let place = place(call).await?;
     let mut request = Request::new(Empty::<Bytes>::new());
     *request.uri_mut() = agent_uri(call, "exec", &place.container, EXEC_PARAMETERS)?;
@@ -103,6 +107,7 @@ pub(super) async fn exec(call: &Call<'_>, parts: &http::request::Parts) -> Resul
     }
     let stop = call.server.stop.clone();
     tokio::spawn(async move {
+        let _slot = slot;
         let joined = async {
             let (client, agent) = futures::future::try_join(client, hyper::upgrade::on(response)).await?;
             let (mut client, mut agent) = (TokioIo::new(client), TokioIo::new(agent));

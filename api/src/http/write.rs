@@ -19,7 +19,7 @@ use crate::write::update::Part;
 use crate::write::{Write, Written, create, delete, patch, scale, update};
 
 impl Call<'_> {
-    pub(super) fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
+    pub(crate) fn start(&self, verb: Verb) -> Result<Write<'_>, ApiError> {
         let kind = match verb {
             Verb::Create => "CreateOptions",
             Verb::Patch => "PatchOptions",

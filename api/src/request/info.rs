@@ -72,10 +72,14 @@ impl<'a> RequestInfo<'a> {
 
 /// The name that a field selector asks for, when it asks for exactly one.
 fn only_name(selector: &str) -> Option<&str> {
+    if selector.contains('\\') {
+        // With escapes a comma need not end a term: a name that is not surely asked for names nothing.
+        return None;
+    }
     let mut names = selector.split(',').filter_map(|term| {
         let (field, value) = term.split_once('=')?;
         let value = value.strip_prefix('=').unwrap_or(value);
-        (field == "metadata.name" && !value.is_empty() && !value.contains('\\')).then_some(value)
+        (field == "metadata.name" && !value.is_empty()).then_some(value)
     });
     names.next()
 }
@@ -90,6 +94,7 @@ mod tests {
         assert_eq!(only_name("spec.x=1,metadata.name==b"), Some("b"));
         assert_eq!(only_name("metadata.name!=a"), None);
         assert_eq!(only_name(""), None);
+        assert_eq!(only_name("metadata.namespace!=x\\,metadata.name=a"), None, "one term, whose value has a comma");
     }
 
     #[test]
