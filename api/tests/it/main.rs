@@ -15,6 +15,7 @@ mod aggregate_objects;
 mod aggregate_support;
 mod apply;
 mod attacks;
+mod attacks_rules;
 mod audit;
 mod auth;
 mod bad_input;
