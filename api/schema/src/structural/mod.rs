@@ -122,10 +122,11 @@ impl Structural {
         budget.is_kept()
     }
 
-    /// Drops what the schema does not know, and says what that was, in the order of the object.
+    /// Drops what the schema does not know, and says what that was, in the order of the paths.
     pub fn prune(&self, object: &mut Value) -> Vec<UnknownField> {
         let mut unknown = Vec::new();
         prune::prune_node(&self.root, object, &Path::ROOT, &mut unknown);
+        unknown.sort_by(|a, b| a.path.cmp(&b.path));
         unknown
     }
 

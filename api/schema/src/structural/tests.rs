@@ -111,11 +111,11 @@ fn unknown_fields_go_and_are_told_with_the_name_that_was_meant() {
     assert_eq!(
         unknown,
         [
-            r#"unknown field "metadata.ownerReferences[0].controler", did you mean "controller"?"#,
+            r#"unknown field "foo""#,
             r#"unknown field "metadata.lables", did you mean "labels"?"#,
+            r#"unknown field "metadata.ownerReferences[0].controler", did you mean "controller"?"#,
             r#"unknown field "spec.ports[0].zip""#,
             r#"unknown field "spec.replcas", did you mean "replicas"?"#,
-            r#"unknown field "foo""#,
         ]
     );
     assert_eq!(
