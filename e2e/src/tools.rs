@@ -41,6 +41,14 @@ pub fn node_bin() -> PathBuf {
     "node".into()
 }
 
+/// OpenLDAP, unpacked: a directory like `/`.
+///
+/// # Panics
+/// When `make deps` has not run.
+pub fn slapd_root() -> PathBuf {
+    tool("slapd")
+}
+
 /// The packages that a JavaScript program imports.
 ///
 /// # Panics

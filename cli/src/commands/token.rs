@@ -222,9 +222,9 @@ mod tests {
         let data = |text: &str| STANDARD.encode(text);
         let mut secret = json!({
             "metadata": {"annotations": {ANNOTATION_USED_BY: "n1"}},
-            "data": {"token-id": data("abcdef"), "token-secret": data("hidden"), "expiration": data("2026-01-01T02:00:00Z")},
+            "data": {"token-id": data("abcdef"), "token-secret": data("hidden"), "expiration": data("2026-01-01T05:00:00Z")},
         });
-        assert_eq!(row(&secret, now), ["abcdef", "2h", "used by n1", ""]);
+        assert_eq!(row(&secret, now), ["abcdef", "5h", "used by n1", ""]);
         secret["metadata"] = json!({});
         secret["data"]["expiration"] = json!(data("2025-01-01T02:00:00Z"));
         assert_eq!(row(&secret, now), ["abcdef", "over", "unused", ""]);

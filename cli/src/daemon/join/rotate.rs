@@ -110,3 +110,67 @@ fn told(purpose: &str, certificate_pem: &str) -> Outcome<()> {
     tracing::info!(purpose, not_after = issued.not_after, "a new certificate is in use");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use berth_api::pki::{Identity, Pki};
+    use berth_api::{ApiServer, Config, UserInfo};
+    use berth_controllers::Options;
+    use berth_identity::csr::{self, NODES};
+
+    use super::*;
+    use crate::daemon::signing;
+
+    /// A certificate whose time is nearly over.
+    fn old(authority: &csr::Authority, who: &Who, usage: &str, names: &[String]) -> Identity {
+        let key_pem = csr::new_key().unwrap();
+        let request = csr::make(&key_pem, &who.user(), &[NODES], names).unwrap();
+        let usages = ["digital signature".to_owned(), usage.to_owned()];
+        let request = csr::Request::parse(&request).unwrap();
+        // Begun nine minutes ago, for ten.
+        let certificate_pem = authority.sign(&request, &usages, 600, now() - 540).unwrap();
+        Identity { certificate_pem, key_pem }
+    }
+
+    #[tokio::test]
+    async fn old_certificates_are_replaced_while_they_are_in_use() {
+        let dir = std::env::temp_dir().join(format!("berth-rotate-{}", std::process::id()));
+        let pki = Pki::open(&dir.join("pki")).unwrap();
+        let authority = signing::open(&dir.join("pki/ca.crt"), &dir.join("pki/ca.key")).unwrap();
+        let server = ApiServer::open(Config::default()).await.unwrap();
+        let stop = CancellationToken::new();
+        let mut options = Options::new("test", stop.clone());
+        options.authority = Some(Arc::clone(&authority));
+        let controllers = berth_controllers::run(server.client(UserInfo::controllers()), options).await.unwrap();
+
+        let who = Who { node: "n1".to_owned(), names: vec!["n1".to_owned(), "127.0.0.1".to_owned()] };
+        let home = Home::new(&dir.join("certs"));
+        let client = old(&authority, &who, "client auth", &[]);
+        home.write_client("https://127.0.0.1:1", pki.ca_pem(), &who.user(), &client).unwrap();
+        let serving = old(&authority, &who, "server auth", &who.names);
+        home.write_serving(&serving).unwrap();
+        let session = Session::from_client(server.client(UserInfo::node("n1")), "https://127.0.0.1:1");
+        let rotation = Rotation {
+            client: Some(Reloading::new(&client.certificate_pem, &client.key_pem).unwrap()),
+            serving: Reloading::new(&serving.certificate_pem, &serving.key_pem).unwrap(),
+            home: home.clone(),
+            who: who.clone(),
+            session,
+        };
+        assert!(rotation.due() <= now());
+        rotation.renew().await.unwrap();
+        assert!(rotation.due() > now() + 24 * 3600, "a year's worth of time");
+        assert_ne!(home.client_of(&who).unwrap().certificate_pem, client.certificate_pem);
+        assert_ne!(home.serving(now()).unwrap().key_pem, serving.key_pem);
+
+        // Another address needs another certificate.
+        let moved = Rotation { who: Who { names: vec!["n1".to_owned(), "127.0.0.2".to_owned()], ..who }, ..rotation };
+        assert_eq!(moved.due(), 0);
+        moved.renew().await.unwrap();
+        assert!(moved.due() > now());
+        stop.cancel();
+        controllers.stopped().await;
+        server.stop();
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
