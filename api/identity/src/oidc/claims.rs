@@ -8,6 +8,9 @@ use crate::Subject;
 
 /// Most groups of one user that are taken.
 const GROUPS_MAX: usize = 10_000;
+/// How the names of the cluster's own users and groups start. Whoever may name groups at a provider must not make
+/// themselves administrators here; an expression, or a prefix, that makes such a name means it.
+const RESERVED: &str = "system:";
 
 /// The rules of one provider, ready to use.
 pub(super) struct Rules {
@@ -125,7 +128,14 @@ impl Rules {
                 Some(_) => return Err("parse 'email_verified' claim: it is not a boolean".to_owned()),
             }
         }
-        Ok(format!("{}{name}", mapping.prefix.as_deref().unwrap_or_default()))
+        let name = format!("{}{name}", mapping.prefix.as_deref().unwrap_or_default());
+        if is_reserved(&name, mapping) {
+            return Err(format!(
+                "parse username claims {:?}: names that start with {RESERVED:?} are the system's own",
+                mapping.claim
+            ));
+        }
+        Ok(name)
     }
 
     fn groups(&self, claims: &Value) -> Result<Vec<String>, String> {
@@ -182,7 +192,12 @@ fn claimed_groups(claims: &Value, mapping: &PrefixedClaimOrExpression) -> Result
         _ => return Err(bad()),
     };
     let prefix = mapping.prefix.as_deref().unwrap_or_default();
-    Ok(names.into_iter().map(|name| format!("{prefix}{name}")).collect())
+    Ok(names.into_iter().map(|name| format!("{prefix}{name}")).filter(|name| !is_reserved(name, mapping)).collect())
+}
+
+/// Whether a claim alone makes this one of the cluster's own names.
+fn is_reserved(name: &str, mapping: &PrefixedClaimOrExpression) -> bool {
+    name.starts_with(RESERVED) && !mapping.prefix.as_deref().unwrap_or_default().starts_with(RESERVED)
 }
 
 /// Whether all rules hold.
@@ -200,4 +215,31 @@ fn holds(rules: &[(Expression, String)], data: &Value) -> Result<(), String> {
 fn text<'a>(claims: &'a Value, claim: &str) -> Result<&'a str, &'static str> {
     let value = claims.get(claim).ok_or("claim not present")?;
     value.as_str().ok_or("it is not a string")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_names_none_of_the_systems_own() {
+        let mapping = |prefix: &str| PrefixedClaimOrExpression {
+            claim: "groups".to_owned(),
+            prefix: Some(prefix.to_owned()),
+            ..PrefixedClaimOrExpression::default()
+        };
+        let claims = json!({"groups": ["devs", "system:masters", "system:nodes"]});
+        assert_eq!(claimed_groups(&claims, &mapping("")).unwrap(), ["devs"]);
+        assert_eq!(claimed_groups(&json!({"groups": "masters"}), &mapping("system:")).unwrap(), ["system:masters"]);
+        assert_eq!(claimed_groups(&json!({"groups": "tem:masters"}), &mapping("sys")).unwrap(), [""; 0]);
+        assert_eq!(claimed_groups(&claims, &mapping("oidc:")).unwrap().len(), 3);
+        let rules = |prefix: &str| {
+            let mut config = Jwt::default();
+            config.claim_mappings.username = PrefixedClaimOrExpression { claim: "sub".to_owned(), ..mapping(prefix) };
+            Rules::compile(&config).unwrap_or_else(|why| panic!("{why}"))
+        };
+        let claims = json!({"sub": "system:node:n1"});
+        assert!(rules("").subject(&claims).unwrap_err().contains("are the system's own"));
+        assert_eq!(rules("oidc:").subject(&claims).unwrap().name, "oidc:system:node:n1");
+    }
 }
