@@ -17,9 +17,12 @@ fn deepest(make: impl Fn(usize) -> String, env: &Env) -> (usize, String) {
     (size, make(size))
 }
 
+/// A name, and how an expression of a depth is written.
+type Family = (&'static str, fn(usize) -> String);
+
 #[test]
 fn the_deepest_expressions_fit_the_stack() {
-    let families: [(&str, fn(usize) -> String); 8] = [
+    let families: [Family; 8] = [
         ("lists", |n| format!("{}1{}", "[".repeat(n), "]".repeat(n))),
         ("parentheses", |n| format!("{}1{}", "(".repeat(n), ")".repeat(n))),
         ("ternaries", |n| format!("{}1", "true ? 1 : ".repeat(n))),

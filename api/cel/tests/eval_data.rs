@@ -1,5 +1,8 @@
 //! Declared data, list types, constructed objects, lazy variables, the authorizer.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod eval_support;
 
 use std::sync::Mutex;

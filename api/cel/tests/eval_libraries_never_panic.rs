@@ -1,5 +1,8 @@
 //! Library functions with arguments of their own types and any content: texts of every script, extreme numbers.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 mod eval_support;
 
 use berth_cel::env::{DeclType, Env};

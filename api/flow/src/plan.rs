@@ -84,7 +84,7 @@ impl<L> Plan<L> {
             })
             .collect();
         let catch_all = compiled.iter().position(|schema| *schema.name == *bootstrap::CATCH_ALL_NAME);
-        Self { catch_all: catch_all.unwrap_or(compiled.len().saturating_sub(1)), schemas: compiled }
+        Self { catch_all: catch_all.unwrap_or_else(|| compiled.len().saturating_sub(1)), schemas: compiled }
     }
 
     /// The schema of a request: its place, and what tells its flow from others.

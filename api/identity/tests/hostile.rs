@@ -1,5 +1,8 @@
 //! Whatever is handed in, nothing panics, and nothing made of noise is believed.
 
+// In tests a failed unwrap is a failed test.
+#![allow(clippy::unwrap_used)]
+
 use berth_identity::bootstrap::{BootstrapToken, ca_hash, verify_detached};
 use berth_identity::csr::{Authority, Request, is_signer_name};
 use berth_identity::jws::{Compact, SigningKey, VerifyingKey, parse_set};

@@ -290,7 +290,7 @@ fn name_parts(path: &Path) -> (String, String) {
 /// The rotated files, with the times in their names.
 fn backups(path: &Path) -> io::Result<Vec<(Timestamp, PathBuf)>> {
     let (stem, extension) = name_parts(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;

@@ -7,7 +7,7 @@ use super::standard::TRAVERSAL;
 pub(super) fn cost(overload: &str, target: Option<&Node<'_>>, args: &[Node<'_>]) -> Option<CallCost> {
     Some(match (overload, target, args) {
         ("list_slice", Some(list), [start, end]) => {
-            let end = end.count().unwrap_or(list.size().max);
+            let end = end.count().unwrap_or_else(|| list.size().max);
             makes_list(1.0, Range::exactly(end.saturating_sub(start.count().unwrap_or(0))))
         }
         ("list_flatten", Some(list), []) => makes_list(1.0, list.size()),

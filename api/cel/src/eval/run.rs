@@ -104,7 +104,7 @@ impl<'e, 'b, 'a> Frame<'e, 'b, 'a> {
             match self.eval(term) {
                 Ok(Value::Bool(value)) if value == deciding => return Ok(Value::Bool(deciding)),
                 Ok(Value::Bool(_)) => {}
-                Ok(_) => failed = failed.or(Some(EvalError::no_such_overload())),
+                Ok(_) => failed = failed.or_else(|| Some(EvalError::no_such_overload())),
                 Err(error) if error.is_fatal() => return Err(error),
                 Err(error) => failed = failed.or(Some(error)),
             }

@@ -19,9 +19,9 @@ pub struct NamedFormat {
 }
 
 static FORMATS: [NamedFormat; 13] = [
-    format("dns1123Label", "DNS1123Label", 30, |text| label(text)),
-    format("dns1123Subdomain", "DNS1123Subdomain", 60, |text| subdomain(text)),
-    format("dns1035Label", "DNS1035Label", 30, |text| old_label(text)),
+    format("dns1123Label", "DNS1123Label", 30, label),
+    format("dns1123Subdomain", "DNS1123Subdomain", 60, subdomain),
+    format("dns1035Label", "DNS1035Label", 30, old_label),
     format("qualifiedName", "QualifiedName", 60, qualified_name),
     format("dns1123LabelPrefix", "DNS1123LabelPrefix", 30, |text| label(&masked(text))),
     format("dns1123SubdomainPrefix", "DNS1123SubdomainPrefix", 60, |text| subdomain(&masked(text))),

@@ -13,10 +13,11 @@ type Result<'a> = std::result::Result<Value<'a>, EvalError>;
 /// An address without a zone and not an IPv4 address in IPv6 clothes.
 fn read_ip(text: &str) -> std::result::Result<IpAddr, String> {
     let quoted = go::quote(text);
-    if let Some((address, zone)) = text.split_once('%') {
-        if address.parse::<Ipv6Addr>().is_ok() && !zone.is_empty() {
-            return Err(format!("IP address {quoted} with zone value is not allowed"));
-        }
+    if let Some((address, zone)) = text.split_once('%')
+        && address.parse::<Ipv6Addr>().is_ok()
+        && !zone.is_empty()
+    {
+        return Err(format!("IP address {quoted} with zone value is not allowed"));
     }
     let address: IpAddr = text.parse().map_err(|_| {
         let reason = parse_error(text);

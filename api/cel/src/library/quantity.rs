@@ -56,7 +56,7 @@ impl Quantity {
         let mut mantissa: i128 = format!("0{whole}{fraction}").parse().map_err(|_| NUMBER_WRONG)?;
         let mut scale = -(fraction.len() as i32);
         let is_short = if base_2 {
-            fraction.is_empty() && digits as i32 <= 15 - exponent * 3 / 10 - 1
+            fraction.is_empty() && (digits as i32) < 15 - exponent * 3 / 10
         } else {
             scale += exponent;
             digits as i32 <= SMALL_DIGITS && scale >= SCALE_MIN
@@ -141,7 +141,7 @@ impl Quantity {
 
 fn is_suffix(suffix: &str) -> bool {
     let letters_end = suffix.find(|c: char| !"eEinumkKMGTP".contains(c)).unwrap_or(suffix.len());
-    let digits = suffix[letters_end..].strip_prefix(['-', '+']).unwrap_or(&suffix[letters_end..]);
+    let digits = suffix[letters_end..].strip_prefix(['-', '+']).unwrap_or_else(|| &suffix[letters_end..]);
     digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 

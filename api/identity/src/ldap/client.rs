@@ -78,7 +78,7 @@ impl Client {
         if start_tls {
             tcp.write_all(&message::start_tls(1)).await?;
             let mut buffer = Vec::new();
-            let (_, tag, code) = next(&mut tcp, &mut buffer, |operation| message::result_code(operation)).await?;
+            let (_, tag, code) = next(&mut tcp, &mut buffer, message::result_code).await?;
             // What was sent in the clear after the answer could be anybody's: it must not pass for encrypted.
             if tag != EXTENDED_RESPONSE || !buffer.is_empty() {
                 return Err(ClientError::Malformed);
@@ -101,7 +101,7 @@ impl Client {
         let id = self.id();
         self.stream.write_all(&message::bind(id, dn, password)).await?;
         let (answered, tag, code) =
-            next(&mut self.stream, &mut self.buffer, |operation| message::result_code(operation)).await?;
+            next(&mut self.stream, &mut self.buffer, message::result_code).await?;
         if answered != id || tag != BIND_RESPONSE {
             return Err(ClientError::Malformed);
         }

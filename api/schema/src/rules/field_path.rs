@@ -128,7 +128,7 @@ fn unescape(text: &str) -> Result<String, PathError> {
             Some('v') => '\u{b}',
             Some('\'') => '\'',
             Some('\\') => '\\',
-            other => return Err(PathError::BadEscape(other.map_or("\\".to_owned(), |c| format!("\\{c}")))),
+            other => return Err(PathError::BadEscape(other.map_or_else(|| "\\".to_owned(), |c| format!("\\{c}")))),
         });
     }
     Ok(plain)

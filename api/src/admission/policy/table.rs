@@ -177,7 +177,7 @@ fn policy(name: String, spec: &Value, bindings: Vec<Binding>, mutating: bool) ->
                 output
             }
             Err(why) => {
-                broken = broken.or(Some(format!("compilation error: {why}")));
+                broken = broken.or_else(|| Some(format!("compilation error: {why}")));
                 Type::Dyn
             }
         };

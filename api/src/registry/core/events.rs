@@ -91,7 +91,7 @@ fn columns() -> Value {
 /// The cells of an Event in the shape of `events.k8s.io`.
 fn cells(object: &Value, now: Timestamp) -> Vec<Value> {
     let given = |time: &'static str| Some(&object[time]).filter(|t| !t.is_null());
-    let first = since(given("deprecatedFirstTimestamp").unwrap_or(&object["eventTime"]), now);
+    let first = since(given("deprecatedFirstTimestamp").unwrap_or_else(|| &object["eventTime"]), now);
     let series = &object["series"];
     let (last, seen) = if series.is_object() {
         (since(&series["lastObservedTime"], now), series["count"].as_i64().unwrap_or(0))
