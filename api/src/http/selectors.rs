@@ -30,10 +30,13 @@ pub(super) fn filter(
         // One indexed field with one value: such a watcher is woken by its own events only.
         filter.field = resource.selectable.iter().find_map(|path| {
             let value = fields.exact(path).filter(|v| !v.is_empty())?;
+            if (resource.strategy.field_instead)(path).is_some() {
+                return None;
+            }
             Some(((resource.strategy.stored_field)(path).to_owned(), value.to_owned()))
         });
     }
-    let stored_field = resource.strategy.stored_field;
+    let (stored_field, field_instead) = (resource.strategy.stored_field, resource.strategy.field_instead);
     if selects {
         filter.predicate = Some(Arc::new(move |entry: &Entry| {
             labels.as_ref().is_none_or(|selector| selector.matches(|key| entry.label(key)))
@@ -42,7 +45,10 @@ pub(super) fn filter(
                         Some(Cow::Borrowed(match path {
                             "metadata.name" => entry.name(),
                             "metadata.namespace" => entry.namespace(),
-                            other => entry.field(stored_field(other)),
+                            other => match (entry.field(stored_field(other)), field_instead(other)) {
+                                ("", Some(instead)) => entry.field(instead),
+                                (value, _) => value,
+                            },
                         }))
                     })
                 })

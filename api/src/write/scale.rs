@@ -84,7 +84,12 @@ pub(crate) async fn write(w: &mut Write<'_>, input: Input<'_>) -> Result<Written
         .await?;
     let object: Value = serde_json::from_slice(&written.body).map_err(ApiError::internal)?;
     let revision = meta::text(&object, "resourceVersion").parse().unwrap_or_default();
-    Ok(Written { code: 200, body: of(&object, revision, &scale_paths).to_string().into(), is_object: false, kept: None })
+    Ok(Written {
+        code: 200,
+        body: of(&object, revision, &scale_paths).to_string().into(),
+        is_object: false,
+        kept: None,
+    })
 }
 
 /// Sets the value at a pointer, with the objects on the way.

@@ -56,6 +56,8 @@ pub(crate) struct Strategy {
     pub shape: Option<Shape>,
     /// The stored path of a field that selectors of this version may use.
     pub stored_field: fn(&str) -> &str,
+    /// The stored path of a field that stands in for another one that is empty.
+    pub field_instead: fn(&str) -> Option<&'static str>,
     /// Seconds that an object is given to end when it is deleted, unless the request says; `None`: at once.
     pub grace_seconds: fn(&Value) -> Option<i64>,
     /// The version of Kubernetes' kind of this name, when only that can be meant by who lists these labels: there are none.
@@ -84,6 +86,7 @@ pub(crate) static CUSTOM: Strategy = Strategy {
     mark_deleted: |_| {},
     shape: None,
     stored_field: |field| field,
+    field_instead: |_| None,
     grace_seconds: |_| None,
     list_of_namesake: |_, _| None,
 };
@@ -143,6 +146,7 @@ static CONFIG_MAP: Strategy = Strategy { validate: config::validate_config_map, 
 static EVENT: Strategy = Strategy {
     validate: event::validate,
     stored_field: |field| if field == "source" { "source.component" } else { field },
+    field_instead: |field| (field == "source").then_some("reportingComponent"),
     ..CUSTOM
 };
 

@@ -13,8 +13,13 @@ const LABEL_NAME: &str = "kubernetes.io/metadata.name";
 const FINALIZER: &str = "kubernetes";
 
 /// Namespaces without which the system does not work.
-const PROTECTED: &[&str] =
-    &["default", "kube-system", berth_types::names::SYSTEM_NAMESPACE, berth_types::names::NODE_LEASE_NAMESPACE];
+const PROTECTED: &[&str] = &[
+    "default",
+    "kube-system",
+    "kube-public",
+    berth_types::names::SYSTEM_NAMESPACE,
+    berth_types::names::NODE_LEASE_NAMESPACE,
+];
 
 pub(super) fn prepare_create(object: &mut Value) {
     let Some(root) = object.as_object_mut() else { return };

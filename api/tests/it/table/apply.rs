@@ -21,22 +21,34 @@ async fn an_apply_names_its_manager() {
         "Invalid",
         "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
     );
-    let made = apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]})).await.expect(201);
+    let made =
+        apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]}))
+            .await
+            .expect(201);
     assert_eq!(
         entry(&made, "m1")["fieldsV1"],
         json!({"f:spec": {"f:color": {}, "f:tags": {"v:\"a\"": {}, "v:\"b\"": {}},
             "f:ports": {"k:{\"name\":\"http\"}": {".": {}, "f:name": {}, "f:port": {}}}}})
     );
-    let again = apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]})).await.expect(200);
+    let again =
+        apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a", "b"]}))
+            .await
+            .expect(200);
     assert_eq!(again, made);
 }
 
 #[tokio::test]
 async fn items_of_several_managers_are_merged() {
     let server = toy().await;
-    apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a"]})).await.expect(201);
-    let both = apply(&server, "m2", json!({"ports": [{"name": "https", "port": 443}], "tags": ["c"]})).await.expect(200);
-    assert_eq!(both["spec"]["ports"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>(), ["http", "https"]);
+    apply(&server, "m1", json!({"color": "red", "ports": [{"name": "http", "port": 80}], "tags": ["a"]}))
+        .await
+        .expect(201);
+    let both =
+        apply(&server, "m2", json!({"ports": [{"name": "https", "port": 443}], "tags": ["c"]})).await.expect(200);
+    assert_eq!(
+        both["spec"]["ports"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>(),
+        ["http", "https"]
+    );
     assert_eq!(both["spec"]["tags"], json!(["a", "c"]));
     assert_eq!(
         entry(&both, "m2")["fieldsV1"]["f:spec"],
@@ -53,7 +65,8 @@ async fn what_another_owns_is_a_conflict_for_each_field() {
         "Conflict",
         "Apply failed with 1 conflict: conflict with \"m1\": .spec.color",
     );
-    let cause = |field: &str| json!({"reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": field});
+    let cause =
+        |field: &str| json!({"reason": "FieldManagerConflict", "message": "conflict with \"m1\"", "field": field});
     assert_eq!(details, json!({"causes": [cause(".spec.color")]}));
     let details = apply(&server, "m2", json!({"color": "blue", "ports": [{"name": "http", "port": 81}]})).await.says(
         409,
@@ -72,7 +85,8 @@ async fn the_same_value_is_shared_and_force_takes_over() {
     assert_eq!((&entry(&shared, "m1")["fieldsV1"], &entry(&shared, "m2")["fieldsV1"]), (&owns, &owns));
     let forced = apply(&server, "m3&force=true", json!({"color": "blue"})).await.expect(200);
     assert_eq!(forced["spec"]["color"], "blue");
-    let managers: Vec<&str> = forced["metadata"]["managedFields"].as_array().unwrap().iter().filter_map(|e| e["manager"].as_str()).collect();
+    let managers: Vec<&str> =
+        forced["metadata"]["managedFields"].as_array().unwrap().iter().filter_map(|e| e["manager"].as_str()).collect();
     assert_eq!(managers, ["m3"], "nothing is left to the others");
 }
 
@@ -109,11 +123,17 @@ async fn the_status_is_applied_at_its_own_place() {
     let path = format!("{}/status?fieldManager=agent", at("s1"));
     let done = patch(&server, "apply", &path, &body).await.expect(200);
     assert_eq!((&done["status"]["phase"], &done["spec"]["color"]), (&json!("Ready"), &json!("red")));
-    assert_eq!((&entry(&done, "agent")["subresource"], &entry(&done, "agent")["fieldsV1"]), (&json!("status"), &json!({"f:status": {"f:phase": {}}})));
+    assert_eq!(
+        (&entry(&done, "agent")["subresource"], &entry(&done, "agent")["fieldsV1"]),
+        (&json!("status"), &json!({"f:status": {"f:phase": {}}}))
+    );
     body["spec"]["color"] = "red".into();
     body["status"]["phase"] = "Mine".into();
     let kept = apply_with(&server, "?fieldManager=m1", &body).await.expect(200);
-    assert_eq!((&kept["status"]["phase"], &entry(&kept, "m1")["fieldsV1"]), (&json!("Ready"), &json!({"f:spec": {"f:color": {}}})));
+    assert_eq!(
+        (&kept["status"]["phase"], &entry(&kept, "m1")["fieldsV1"]),
+        (&json!("Ready"), &json!({"f:spec": {"f:color": {}}}))
+    );
 }
 
 #[tokio::test]
@@ -121,7 +141,11 @@ async fn what_is_applied_is_of_the_kind_and_without_owners() {
     let server = toy().await;
     let mut managed = toy_of("s1", json!({"color": "red"}));
     managed["metadata"]["managedFields"] = json!([{"manager": "x", "operation": "Apply"}]);
-    apply_with(&server, "?fieldManager=m", &managed).await.hints(400, "BadRequest", "metadata.managedFields must be nil");
+    apply_with(&server, "?fieldManager=m", &managed).await.hints(
+        400,
+        "BadRequest",
+        "metadata.managedFields must be nil",
+    );
     for (field, value) in [("kind", "Gadget"), ("apiVersion", "demo.example.com/v2")] {
         let mut other = toy_of("s1", json!({"color": "red"}));
         other[field] = value.into();
@@ -144,7 +168,11 @@ async fn what_is_applied_keeps_to_the_schema() {
     let server = toy().await;
     apply(&server, "m", json!({"color": "red"})).await.expect(201);
     let strict = apply(&server, "m&fieldValidation=Strict", json!({"color": "red", "bogus": 1})).await;
-    assert!(strict.code >= 400 && strict.text().contains(".spec.bogus: field not declared in schema"), "{}", strict.text());
+    assert!(
+        strict.code >= 400 && strict.text().contains(".spec.bogus: field not declared in schema"),
+        "{}",
+        strict.text()
+    );
     for (spec, part) in [
         (json!({"ports": [{"name": "a"}, {"name": "a"}]}), "ports"),
         (json!({"ports": [{"port": 1}]}), "ports"),
@@ -182,7 +210,9 @@ async fn old_managers_become_ancient() {
     let entries = object["metadata"]["managedFields"].as_array().unwrap();
     assert_eq!(entries.len(), 10, "{entries:?}");
     assert_eq!(entry(&object, "ancient-changes")["operation"], "Update");
-    assert!(!entries.iter().any(|entry| entry["manager"] == "w0") && entries.iter().any(|entry| entry["manager"] == "w12"));
+    assert!(
+        !entries.iter().any(|entry| entry["manager"] == "w0") && entries.iter().any(|entry| entry["manager"] == "w12")
+    );
 }
 
 #[tokio::test]

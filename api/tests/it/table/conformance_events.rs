@@ -59,8 +59,9 @@ async fn an_event_of_the_events_group_is_fetched_patched_updated_and_deleted() {
         object
     };
     let mut want = bare(get(&server, &path).await.expect(200));
-    patch(&server, "strategic", &path, &json!({"note": "patched"})).await.expect(200);
-    want["note"] = "patched".into();
+    let series = json!({"count": 2, "lastObservedTime": "2017-09-19T13:49:11.000000Z"});
+    patch(&server, "strategic", &path, &json!({"series": series})).await.expect(200);
+    want["series"] = series;
     assert_eq!(bare(get(&server, &path).await.expect(200)), want);
     want["series"] = json!({"count": 100, "lastObservedTime": "2017-09-19T13:49:16.000000Z"});
     put(&server, &path, &want).await.expect(200);

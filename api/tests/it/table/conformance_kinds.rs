@@ -65,9 +65,13 @@ async fn story(server: &ApiServer, sample: &Sample, in_protobuf: bool) {
     let name = objects[0]["metadata"]["name"].as_str().unwrap();
     let one = format!("{path}/{name}");
     let read = get(server, &one).await.expect(200);
-    let watch = format!("{path}?watch=1&labelSelector=e2e%3Dyes&fieldSelector=metadata.name%3D{name}&resourceVersion={}", revision(&list));
+    let watch = format!(
+        "{path}?watch=1&labelSelector=e2e%3Dyes&fieldSelector=metadata.name%3D{name}&resourceVersion={}",
+        revision(&list)
+    );
     let mut lines = Lines::new(ask(server, "GET", &watch).response().await);
-    let patched = patch(server, "merge", &one, &json!({"metadata": {"annotations": {"patched": "true"}}})).await.expect(200);
+    let patched =
+        patch(server, "merge", &one, &json!({"metadata": {"annotations": {"patched": "true"}}})).await.expect(200);
     assert_eq!(patched["metadata"]["annotations"]["patched"], "true");
     let strategic = json!({"metadata": {"labels": {"strategic": "true"}}});
     let mut update = patch(server, "strategic", &one, &strategic).await.expect(200);
@@ -137,7 +141,9 @@ async fn every_kind_lives_its_life_in_protobuf() {
 #[tokio::test]
 async fn a_request_for_a_review_is_answered_to_users_and_accounts() {
     let server = server().await;
-    post(&server, "/api/v1/namespaces/default/serviceaccounts", &json!({"metadata": {"name": "e2e"}})).await.expect(201);
+    post(&server, "/api/v1/namespaces/default/serviceaccounts", &json!({"metadata": {"name": "e2e"}}))
+        .await
+        .expect(201);
     let attributes = json!({"namespace": "default", "verb": "list", "resource": "configmaps", "version": "v1"});
     let who = json!({"user": "system:serviceaccount:default:e2e", "resourceAttributes": attributes});
     let root = "/apis/authorization.k8s.io/v1";
@@ -150,7 +156,10 @@ async fn a_request_for_a_review_is_answered_to_users_and_accounts() {
     let me = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let info = send(&server, "POST", me, &body, true).await.expect(201)["status"]["userInfo"].clone();
-    assert!(info["username"].is_string() && info["groups"].as_array().unwrap().iter().any(|g| g == "system:authenticated"), "{info}");
+    assert!(
+        info["username"].is_string() && info["groups"].as_array().unwrap().iter().any(|g| g == "system:authenticated"),
+        "{info}"
+    );
     let other = ask(&server, "POST", me)
         .header("impersonate-user", "jane-doe")
         .header("impersonate-uid", "uniq-id")

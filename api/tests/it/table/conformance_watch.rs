@@ -17,7 +17,9 @@ fn labelled(name: &str, label: &str) -> Value {
 }
 
 async fn mutate(server: &ApiServer, name: &str, n: u32) -> Value {
-    patch(server, "merge", &format!("{CONFIG_MAPS}/{name}"), &json!({"data": {"mutation": n.to_string()}})).await.expect(200)
+    patch(server, "merge", &format!("{CONFIG_MAPS}/{name}"), &json!({"data": {"mutation": n.to_string()}}))
+        .await
+        .expect(200)
 }
 
 #[tokio::test]
@@ -126,7 +128,9 @@ async fn pages_of_objects_and_of_rows_have_all_of_them() {
                 let field = if accept == TABLE { "rows" } else { "items" };
                 let items = page[field].as_array().unwrap();
                 assert!(limit == 0 || items.len() <= limit);
-                let name = |item: &Value| item.pointer("/metadata/name").or(item.pointer("/object/metadata/name")).cloned().unwrap();
+                let name = |item: &Value| {
+                    item.pointer("/metadata/name").or(item.pointer("/object/metadata/name")).cloned().unwrap()
+                };
                 seen.extend(items.iter().map(name));
                 assert_eq!(*state.get_or_insert(revision(&page)), revision(&page), "one state");
                 token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();

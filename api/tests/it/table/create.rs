@@ -83,8 +83,16 @@ async fn names_have_a_form() {
         json!({"reason": "FieldValueRequired", "message": "Required value: name or generateName is required",
             "field": "metadata.name"})
     );
-    post(&server, WIDGETS, &with("/metadata/name", json!("Bad_Name"))).await.hints(422, "Invalid", "a lowercase RFC 1123 subdomain must consist of");
-    post(&server, WIDGETS, &with("/metadata/name", json!("a".repeat(254)))).await.hints(422, "Invalid", "must be no more than 253 characters");
+    post(&server, WIDGETS, &with("/metadata/name", json!("Bad_Name"))).await.hints(
+        422,
+        "Invalid",
+        "a lowercase RFC 1123 subdomain must consist of",
+    );
+    post(&server, WIDGETS, &with("/metadata/name", json!("a".repeat(254)))).await.hints(
+        422,
+        "Invalid",
+        "must be no more than 253 characters",
+    );
     post(&server, WIDGETS, &with("/metadata/name", json!("a".repeat(253)))).await.expect(201);
 }
 
@@ -115,8 +123,16 @@ async fn a_body_is_an_object_of_the_kind() {
     );
     let mut kindless = widget("a");
     kindless.as_object_mut().unwrap().remove("kind");
-    post(&server, WIDGETS, &kindless).await.hints(400, "BadRequest", "the object provided is unrecognized (must be of type Widget): Object 'Kind' is missing");
-    ask(&server, "POST", WIDGETS).header("content-type", "application/json").send().await.hints(400, "BadRequest", "unexpected end of JSON input");
+    post(&server, WIDGETS, &kindless).await.hints(
+        400,
+        "BadRequest",
+        "the object provided is unrecognized (must be of type Widget): Object 'Kind' is missing",
+    );
+    ask(&server, "POST", WIDGETS).header("content-type", "application/json").send().await.hints(
+        400,
+        "BadRequest",
+        "unexpected end of JSON input",
+    );
     post(&server, WIDGETS, &json!([widget("a")])).await.expect(400);
 }
 
@@ -176,7 +192,10 @@ async fn all_errors_are_told_at_once() {
     ] {
         assert_eq!(reason_of(field), reason, "{field}");
     }
-    assert_eq!((&status["details"]["kind"], &status["details"]["group"]), (&json!("Widget"), &json!("demo.example.com")));
+    assert_eq!(
+        (&status["details"]["kind"], &status["details"]["group"]),
+        (&json!("Widget"), &json!("demo.example.com"))
+    );
     let typed = post(&server, WIDGETS, &toy_of("c5", json!({"color": "red", "size": "x"}))).await.expect(422);
     assert_eq!(
         typed["details"]["causes"][0],
@@ -232,7 +251,11 @@ async fn unknown_fields_are_dropped_told_or_refused() {
     sent.hints(400, "BadRequest", "strict decoding error: duplicate field \"spec.color\"");
     let sent = ask(&server, "POST", WIDGETS).header("content-type", "application/json").body(twice).send().await;
     assert_eq!(sent.warnings(), [r#"299 - "duplicate field \"spec.color\"""#]);
-    post(&server, &strict, &with("/metadata/nope", json!(1))).await.hints(400, "BadRequest", "unknown field \"metadata.nope\"");
+    post(&server, &strict, &with("/metadata/nope", json!(1))).await.hints(
+        400,
+        "BadRequest",
+        "unknown field \"metadata.nope\"",
+    );
 }
 
 #[tokio::test]
@@ -257,24 +280,35 @@ async fn labels_and_annotations_have_forms_and_sizes() {
     assert_eq!(causes.len(), 2, "{status}");
     assert!(causes.iter().all(|cause| cause["field"] == "metadata.labels" && cause["reason"] == "FieldValueInvalid"));
     let large = with("/metadata/annotations", json!({"a": "x".repeat(262_145)}));
-    let status = post(&server, WIDGETS, &large).await.hints(422, "Invalid", "metadata.annotations: Too long: may not be more than 262144 bytes");
+    let status = post(&server, WIDGETS, &large).await.hints(
+        422,
+        "Invalid",
+        "metadata.annotations: Too long: may not be more than 262144 bytes",
+    );
     assert_eq!(status["details"]["causes"][0]["reason"], "FieldValueTooLong");
     let body = with("/spec/note", json!("x".repeat(3_200_000)));
-    post(&server, WIDGETS, &body).await.hints(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728");
+    post(&server, WIDGETS, &body).await.hints(
+        413,
+        "RequestEntityTooLarge",
+        "Request entity too large: limit is 3145728",
+    );
 }
 
 #[tokio::test]
 async fn owners_and_finalizers_have_forms() {
     let server = toy().await;
     let owner = |uid: &str, controller: bool| json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": uid, "controller": controller});
-    let status = post(&server, WIDGETS, &with("/metadata/ownerReferences", json!([owner("", false)]))).await.expect(422);
+    let status =
+        post(&server, WIDGETS, &with("/metadata/ownerReferences", json!([owner("", false)]))).await.expect(422);
     assert_eq!(status["details"]["causes"][0]["field"], "metadata.ownerReferences[0].uid", "{status}");
     let two = with("/metadata/ownerReferences", json!([owner("a", true), owner("b", true)]));
     post(&server, WIDGETS, &two).await.hints(422, "Invalid", "Only one reference can have Controller set to true");
     let plain = post(&server, WIDGETS, &with("/metadata/finalizers", json!(["foo"]))).await;
     assert_eq!(
         plain.warnings(),
-        [r#"299 - "metadata.finalizers: \"foo\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers""#]
+        [
+            r#"299 - "metadata.finalizers: \"foo\": prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers""#
+        ]
     );
     plain.expect(201);
     let mut malformed = with("/metadata/finalizers", json!(["a/b/c"]));

@@ -30,7 +30,10 @@ async fn a_finalizer_keeps_an_object_that_is_going() {
     object["metadata"]["finalizers"] = json!(["ex.com/f"]);
     post(&server, WIDGETS, &object).await.expect(201);
     let going = delete(&server, &at("f")).await.expect(200);
-    assert_eq!((&going["metadata"]["deletionGracePeriodSeconds"], &going["metadata"]["generation"]), (&json!(0), &json!(2)));
+    assert_eq!(
+        (&going["metadata"]["deletionGracePeriodSeconds"], &going["metadata"]["generation"]),
+        (&json!(0), &json!(2))
+    );
     let again = delete(&server, &at("f")).await.expect(200);
     assert_eq!(again["metadata"]["deletionTimestamp"], going["metadata"]["deletionTimestamp"]);
     let more = json!({"metadata": {"finalizers": ["ex.com/f", "ex.com/g"]}});
@@ -62,7 +65,9 @@ async fn a_condition_that_does_not_hold_deletes_nothing() {
         "the ResourceVersion in the precondition (1) does not match the ResourceVersion in record ({}). The object might have been modified",
         revision(&made)
     );
-    delete_with(&server, &at("a"), &json!({"preconditions": {"resourceVersion": "1"}})).await.hints(409, "Conflict", &words);
+    delete_with(&server, &at("a"), &json!({"preconditions": {"resourceVersion": "1"}}))
+        .await
+        .hints(409, "Conflict", &words);
     delete_with(&server, &at("a"), &json!({"preconditions": {"uid": uid}})).await.expect(200);
 }
 
@@ -73,7 +78,11 @@ async fn a_policy_says_what_becomes_of_dependents() {
         post(&server, WIDGETS, &widget(name)).await.expect(201);
     }
     let bogus = delete(&server, &format!("{}?propagationPolicy=Bogus", at("a"))).await;
-    bogus.hints(422, "Invalid", "Unsupported value: \"Bogus\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"");
+    bogus.hints(
+        422,
+        "Invalid",
+        "Unsupported value: \"Bogus\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"",
+    );
     delete_with(&server, &at("a"), &json!({"orphanDependents": true, "propagationPolicy": "Orphan"})).await.expect(422);
     let front = delete(&server, &format!("{}?propagationPolicy=Foreground", at("a"))).await.expect(200);
     assert_eq!(front["metadata"]["finalizers"], json!(["foregroundDeletion"]));

@@ -86,7 +86,10 @@ async fn a_resource_says_its_verbs_names_and_categories() {
     assert_eq!(widgets["singularName"], "widget");
     assert!(widgets["storageVersionHash"].is_string(), "{widgets}");
     assert_eq!(find("widgets/status")["verbs"], json!(["get", "patch", "update"]));
-    assert_eq!((&find("widgets/scale")["group"], &find("widgets/scale")["kind"]), (&json!("autoscaling"), &json!("Scale")));
+    assert_eq!(
+        (&find("widgets/scale")["group"], &find("widgets/scale")["kind"]),
+        (&json!("autoscaling"), &json!("Scale"))
+    );
 }
 
 #[tokio::test]

@@ -95,11 +95,19 @@ async fn a_revision_means_what_the_table_of_revisions_says() {
             let list = answer.json();
             assert_eq!(names(&list).len(), count, "{query}");
             if query.contains("Exact") {
-                assert!(query.contains(&format!("resourceVersion={}", revision(&list))), "{query}: {}", list["metadata"]);
+                assert!(
+                    query.contains(&format!("resourceVersion={}", revision(&list))),
+                    "{query}: {}",
+                    list["metadata"]
+                );
             }
         }
     }
-    page(&server, "resourceVersionMatch=Exact").await.hints(422, "Invalid", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    page(&server, "resourceVersionMatch=Exact").await.hints(
+        422,
+        "Invalid",
+        "resourceVersionMatch is forbidden unless resourceVersion is provided",
+    );
     page(&server, "resourceVersion=abc").await.hints(400, "BadRequest", "invalid resource version");
     let token = page(&server, "limit=3").await.expect(200)["metadata"]["continue"].as_str().unwrap().to_owned();
     page(&server, &format!("continue={token}&resourceVersionMatch=Exact&resourceVersion=0")).await.expect(422);
@@ -161,7 +169,9 @@ async fn labels_select() {
 }
 
 fn encode(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { (byte as char).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { (byte as char).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[tokio::test]
@@ -185,7 +195,11 @@ async fn fields_select() {
     }
     page(&server, "fieldSelector=spec.size%3D3").await.hints(400, "BadRequest", "field label not supported: spec.size");
     let builtin = get(&server, &format!("{CONFIG_MAPS}?fieldSelector=data.x%3D3")).await;
-    builtin.hints(400, "BadRequest", "\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"");
+    builtin.hints(
+        400,
+        "BadRequest",
+        "\"data.x\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+    );
 }
 
 #[tokio::test]

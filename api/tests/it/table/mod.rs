@@ -7,16 +7,22 @@ use serde_json::{Value, json};
 use crate::support::*;
 
 mod apply;
-mod conformance_status;
-mod conformance_kinds;
+mod conformance_definitions;
 mod conformance_events;
+mod conformance_kinds;
+mod conformance_namespaces;
+mod conformance_status;
+mod conformance_validation;
 mod conformance_watch;
+mod core_kinds;
 mod create;
 mod delete;
 mod discovery;
 mod list;
 mod negotiation;
 mod patch;
+mod platform;
+mod rows;
 mod update;
 mod watch;
 
@@ -39,7 +45,8 @@ pub(super) fn toy_definition() -> Value {
     let spec = &mut version["schema"]["openAPIV3Schema"]["properties"]["spec"];
     spec["properties"]["color"]["enum"] = json!(["red", "green", "blue", "locked"]);
     spec["properties"]["port"] = json!({"x-kubernetes-int-or-string": true});
-    spec["properties"]["immutable"] = json!({"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]});
+    spec["properties"]["immutable"] =
+        json!({"type": "string", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]});
     spec["properties"]["atoms"] =
         json!({"type": "array", "x-kubernetes-list-type": "atomic", "items": {"type": "string"}});
     spec["properties"]["params"] = json!({"type": "object", "additionalProperties": {"type": "string"}});

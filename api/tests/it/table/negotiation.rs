@@ -20,7 +20,10 @@ async fn what_cannot_be_answered_is_not_acceptable() {
     let refused = accepting(&server, "text/html", WIDGETS).await.expect(406);
     assert_eq!((&refused["reason"], &refused["code"]), (&json!("NotAcceptable"), &json!(406)));
     let message = refused["message"].as_str().unwrap();
-    assert!(message.starts_with("only the following media types are accepted: application/json, application/yaml"), "{message}");
+    assert!(
+        message.starts_with("only the following media types are accepted: application/json, application/yaml"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -78,14 +81,20 @@ async fn a_table_has_the_columns_of_the_definition() {
     let columns = table["columnDefinitions"].as_array().unwrap();
     assert_eq!(columns.len(), 6);
     assert_eq!((&columns[0]["name"], &columns[0]["format"]), (&json!("Name"), &json!("name")));
-    assert_eq!(columns[1], json!({"name": "Color", "type": "string", "format": "", "description": "the colour", "priority": 0}));
+    assert_eq!(
+        columns[1],
+        json!({"name": "Color", "type": "string", "format": "", "description": "the colour", "priority": 0})
+    );
     assert_eq!(columns[2]["description"], "Custom resource definition column (in JSONPath format): .spec.size");
     assert_eq!((&columns[4]["name"], &columns[4]["priority"]), (&json!("Note"), &json!(1)));
     assert_eq!((&columns[5]["name"], &columns[5]["type"]), (&json!("Age"), &json!("date")));
     let row = &table["rows"][0];
     assert_eq!(row["cells"].as_array().unwrap()[..5], [json!("n1"), json!("red"), json!(3), Value::Null, Value::Null]);
     assert!(row["cells"][5].as_str().unwrap().ends_with('s'), "{row}");
-    assert_eq!((&row["object"]["kind"], &row["object"]["apiVersion"]), (&json!("PartialObjectMetadata"), &json!("meta.k8s.io/v1")));
+    assert_eq!(
+        (&row["object"]["kind"], &row["object"]["apiVersion"]),
+        (&json!("PartialObjectMetadata"), &json!("meta.k8s.io/v1"))
+    );
     let status = json!({"status": {"conditions": [{"type": "Ready", "status": "True"}]}});
     patch(&server, "merge", &format!("{}/status", at("n1")), &status).await.expect(200);
     assert_eq!(accepting(&server, TABLE, WIDGETS).await.expect(200)["rows"][0]["cells"][3], "True");
@@ -98,7 +107,10 @@ async fn a_table_carries_as_much_of_the_objects_as_is_wished() {
     let none = accepting(&server, TABLE, &format!("{WIDGETS}?includeObject=None")).await.expect(200);
     assert_eq!(none["rows"][0]["object"], Value::Null);
     let whole = accepting(&server, TABLE, &format!("{WIDGETS}?includeObject=Object")).await.expect(200);
-    assert_eq!((&whole["rows"][0]["object"]["kind"], &whole["rows"][0]["object"]["spec"]["size"]), (&json!("Widget"), &json!(3)));
+    assert_eq!(
+        (&whole["rows"][0]["object"]["kind"], &whole["rows"][0]["object"]["spec"]["size"]),
+        (&json!("Widget"), &json!(3))
+    );
     accepting(&server, TABLE, &format!("{WIDGETS}?includeObject=Bogus")).await.expect(400);
 }
 
@@ -123,8 +135,15 @@ async fn metadata_comes_alone() {
     assert_eq!((&one["kind"], &one["apiVersion"]), (&json!("PartialObjectMetadata"), &json!("meta.k8s.io/v1")));
     assert!(one["metadata"]["name"] == "n1" && one.get("spec").is_none(), "{one}");
     let list = accepting(&server, PARTIAL_LIST, WIDGETS).await.expect(200);
-    assert_eq!((&list["kind"], &list["items"][0]["kind"]), (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata")));
-    accepting(&server, PARTIAL, WIDGETS).await.hints(406, "NotAcceptable", "you requested PartialObjectMetadata, but the requested object is a list");
+    assert_eq!(
+        (&list["kind"], &list["items"][0]["kind"]),
+        (&json!("PartialObjectMetadataList"), &json!("PartialObjectMetadata"))
+    );
+    accepting(&server, PARTIAL, WIDGETS).await.hints(
+        406,
+        "NotAcceptable",
+        "you requested PartialObjectMetadata, but the requested object is a list",
+    );
 }
 
 #[tokio::test]
@@ -142,7 +161,9 @@ async fn large_answers_are_compressed_and_streams_never() {
     let zipped = |path: String| ask(&server, "GET", &path).header("accept-encoding", "gzip").send();
     post(&server, WIDGETS, &widget("small")).await.expect(201);
     assert!(!zipped(at("small")).await.headers.contains_key("content-encoding"));
-    post(&server, WIDGETS, &toy_of("large", json!({"color": "red", "free": {"x": "x".repeat(140_000)}}))).await.expect(201);
+    post(&server, WIDGETS, &toy_of("large", json!({"color": "red", "free": {"x": "x".repeat(140_000)}})))
+        .await
+        .expect(201);
     let large = zipped(at("large")).await;
     assert_eq!(large.headers["content-encoding"], "gzip");
     assert!(large.headers["vary"].to_str().unwrap().contains("Accept-Encoding"), "{:?}", large.headers);

@@ -10,7 +10,8 @@ const REFUSED: &str = "the server rejected our request due to an error in our re
 #[tokio::test]
 async fn a_merge_takes_away_with_null_and_may_be_empty() {
     let server = toy().await;
-    let made = post(&server, WIDGETS, &toy_of("a", json!({"color": "red", "params": {"x": "1", "y": "2"}}))).await.expect(201);
+    let made =
+        post(&server, WIDGETS, &toy_of("a", json!({"color": "red", "params": {"x": "1", "y": "2"}}))).await.expect(201);
     let less = patch(&server, "merge", &at("a"), &json!({"spec": {"params": {"x": null}}})).await.expect(200);
     assert_eq!(less["spec"]["params"], json!({"y": "2"}));
     let same = patch(&server, "merge", &at("a"), &json!({})).await.expect(200);
@@ -34,7 +35,11 @@ async fn a_merge_does_not_make_another_object() {
     let path = at("a");
     let sent = ask(&server, "PATCH", &path).header("content-type", "application/merge-patch+json").body("{");
     sent.send().await.hints(400, "BadRequest", "error decoding patch");
-    patch(&server, "merge", &at("a"), &json!([])).await.hints(400, "BadRequest", "cannot unmarshal array into Go value of type map[string]interface {}");
+    patch(&server, "merge", &at("a"), &json!([])).await.hints(
+        400,
+        "BadRequest",
+        "cannot unmarshal array into Go value of type map[string]interface {}",
+    );
     patch(&server, "merge", &format!("{path}?force=true"), &json!({})).await.says(
         422,
         "Invalid",
@@ -93,7 +98,11 @@ async fn json_patches_have_the_semantics_of_go() {
     }
     patch(&server, "json", &at("a"), &json!({"op": "test"})).await.expect(400);
     let many: Vec<Value> = (0..10_001).map(|_| json!({"op": "test", "path": "/spec/color", "value": "red"})).collect();
-    patch(&server, "json", &at("a"), &json!(many)).await.hints(413, "RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000, got 10001");
+    patch(&server, "json", &at("a"), &json!(many)).await.hints(
+        413,
+        "RequestEntityTooLarge",
+        "The allowed maximum operations in a JSON patch is 10000, got 10001",
+    );
 }
 
 #[tokio::test]
@@ -107,8 +116,10 @@ async fn finalizers_are_edited_as_operators_do() {
     let free = json!([{"op": "test", "path": "/metadata/finalizers/0", "value": "krs.example.com/f"},
         {"op": "remove", "path": "/metadata/finalizers/0"}]);
     let freed = patch(&server, "json", &at("a"), &free).await.expect(200);
-    let kopf = |object: &Value| json!([{"op": "test", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"]},
-        {"op": "add", "path": "/metadata/finalizers", "value": ["kopf.zalando.org/KopfFinalizerMarker"]}]);
+    let kopf = |object: &Value| {
+        json!([{"op": "test", "path": "/metadata/resourceVersion", "value": object["metadata"]["resourceVersion"]},
+        {"op": "add", "path": "/metadata/finalizers", "value": ["kopf.zalando.org/KopfFinalizerMarker"]}])
+    };
     patch(&server, "json", &at("a"), &kopf(&made)).await.expect(422);
     patch(&server, "json", &at("a"), &kopf(&held)).await.expect(422);
     patch(&server, "json", &at("a"), &kopf(&freed)).await.expect(200);

@@ -74,7 +74,8 @@ async fn a_replacement_bears_the_name_of_the_path() {
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"},
         "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15}});
     put(&server, "/apis/coordination.k8s.io/v1/namespaces/default/leases/l", &lease).await.expect(201);
-    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": []});
+    let role =
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r"}, "rules": []});
     put(&server, "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles/r", &role).await.expect(201);
 }
 
@@ -88,7 +89,10 @@ async fn the_status_is_written_by_itself() {
     change["status"] = json!({"phase": "Ready"});
     let status = format!("{}/status?fieldManager=agent", at("a"));
     let done = put(&server, &status, &change).await.expect(200);
-    assert_eq!((&done["status"]["phase"], &done["spec"], &done["metadata"]["generation"]), (&json!("Ready"), &made["spec"], &json!(1)));
+    assert_eq!(
+        (&done["status"]["phase"], &done["spec"], &done["metadata"]["generation"]),
+        (&json!("Ready"), &made["spec"], &json!(1))
+    );
     assert!(done["metadata"].get("labels").is_none(), "{done}");
     assert_eq!(entry(&done, "agent")["subresource"], "status");
     assert_eq!(get(&server, &format!("{}/status", at("a"))).await.expect(200), done);

@@ -34,7 +34,11 @@ async fn every_change_since_the_list_comes_in_order() {
 async fn a_selection_is_entered_and_left() {
     let server = toy().await;
     for (selector, enter, leave) in [
-        ("labelSelector=on%3Dyes", json!({"metadata": {"labels": {"on": "yes"}}}), json!({"metadata": {"labels": {"on": "no"}}})),
+        (
+            "labelSelector=on%3Dyes",
+            json!({"metadata": {"labels": {"on": "yes"}}}),
+            json!({"metadata": {"labels": {"on": "no"}}}),
+        ),
         ("fieldSelector=spec.color%3Dblue", json!({"spec": {"color": "blue"}}), json!({"spec": {"color": "red"}})),
     ] {
         let mut lines = watching(&server, selector).await;
@@ -77,7 +81,8 @@ async fn an_end_comes_in_time_and_marks_before_it() {
     assert!(started.elapsed() >= Duration::from_millis(900) && started.elapsed() < Duration::from_secs(5));
     post(&server, WIDGETS, &widget("a")).await.expect(201);
     let from = revision(&get(&server, WIDGETS).await.expect(200));
-    let mut lines = watching(&server, &format!("timeoutSeconds=3&allowWatchBookmarks=true&resourceVersion={from}")).await;
+    let mut lines =
+        watching(&server, &format!("timeoutSeconds=3&allowWatchBookmarks=true&resourceVersion={from}")).await;
     let mark = lines.next().await.unwrap();
     assert_eq!(mark["type"], "BOOKMARK");
     assert!(revision(&mark["object"]) >= from);
@@ -124,8 +129,16 @@ async fn a_list_may_come_as_a_stream() {
 async fn a_stream_that_cannot_be_had_is_refused() {
     let server = toy().await;
     let path = |query: &str| format!("{WIDGETS}?watch=1&{query}");
-    get(&server, &path("sendInitialEvents=true")).await.hints(422, "Invalid", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-    get(&server, &path("resourceVersionMatch=NotOlderThan")).await.hints(422, "Invalid", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    get(&server, &path("sendInitialEvents=true")).await.hints(
+        422,
+        "Invalid",
+        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+    );
+    get(&server, &path("resourceVersionMatch=NotOlderThan")).await.hints(
+        422,
+        "Invalid",
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+    );
 }
 
 #[tokio::test]
@@ -156,7 +169,10 @@ async fn events_come_as_rows_or_as_metadata() {
     let mut rows = Lines::new(ask(&server, "GET", &path).header("accept", TABLE).response().await);
     let mut metas = Lines::new(ask(&server, "GET", &path).header("accept", PARTIAL).response().await);
     let first = rows.next().await.unwrap();
-    assert_eq!((&first["object"]["kind"], first["object"]["rows"].as_array().map(Vec::len)), (&json!("Table"), Some(1)));
+    assert_eq!(
+        (&first["object"]["kind"], first["object"]["rows"].as_array().map(Vec::len)),
+        (&json!("Table"), Some(1))
+    );
     assert_eq!(first["object"]["columnDefinitions"].as_array().map(Vec::len), Some(6));
     post(&server, WIDGETS, &widget("b")).await.expect(201);
     let second = rows.next().await.unwrap();
@@ -164,7 +180,10 @@ async fn events_come_as_rows_or_as_metadata() {
     assert_eq!(second["object"]["rows"][0]["cells"][0], "b");
     for name in ["a", "b"] {
         let event = metas.next().await.unwrap();
-        assert_eq!((&event["object"]["kind"], &event["object"]["metadata"]["name"]), (&json!("PartialObjectMetadata"), &json!(name)));
+        assert_eq!(
+            (&event["object"]["kind"], &event["object"]["metadata"]["name"]),
+            (&json!("PartialObjectMetadata"), &json!(name))
+        );
         assert!(event["object"].get("spec").is_none());
     }
 }
