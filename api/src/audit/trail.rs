@@ -178,6 +178,13 @@ impl Trail {
         });
     }
 
+    /// Adds a note that quotes objects: only where the policy wants objects, at level `Request` and above.
+    pub(crate) fn annotate_objects(&self, key: &str, value: impl FnOnce() -> String) {
+        if self.level() >= Level::Request {
+            self.annotate(key, value());
+        }
+    }
+
     /// The name of an object that is created: it is not in the path.
     pub(crate) fn names(&self, name: &str) {
         self.change(|followed| {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::admission_support::*;
 use crate::attacks::{as_user, bind, cluster_role};
+use crate::audit::Recorded;
 use crate::support::*;
 
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -226,5 +227,21 @@ async fn a_definition_takes_no_name_of_the_servers_own() {
             .flatten()
             .any(|c| c["type"] == "Established" && c["status"] == "True");
         assert!(!established, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_rule_adds_is_not_told_to_a_log_that_wants_no_objects() {
+    for (level, is_told) in [("Metadata", false), ("Request", true)] {
+        let recorded = Recorded::open(Some(&format!("rules: [{{level: {level}}}]"))).await;
+        let server = &recorded.server;
+        let hook = Hook::always(changes(&json!([{"op": "add", "path": "/data/b", "value": "planted-by-rule"}]))).await;
+        let rule = webhook("h.example.com", &hook.client_config("/"), "", &["configmaps"]);
+        register(server, MUTATING, "h", &[rule]).await;
+        let made = post(server, CONFIG_MAPS, &config_map("a")).await.expect(201);
+        assert_eq!(made["data"]["b"], "planted-by-rule");
+        let events = Value::from(recorded.events()).to_string();
+        assert!(events.contains("mutation.webhook.admission.k8s.io"), "{events}");
+        assert_eq!(events.contains("planted-by-rule"), is_told, "{level}");
     }
 }

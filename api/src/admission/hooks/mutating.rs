@@ -236,7 +236,9 @@ fn note_patch(w: &Write<'_>, hook: &Hook, (round, index): (usize, usize), mutate
     if w.resource.group.is_empty() && w.resource.plural == "secrets" {
         return;
     }
-    let note = json!({"configuration": hook.configuration, "webhook": hook.name, "patch": patch,
-        "patchType": "JSONPatch"});
-    w.trail.annotate(&format!("{PATCH}round_{round}_index_{index}"), note.to_string());
+    // Nor has what a rule put into another object where the policy wants no objects in the log.
+    w.trail.annotate_objects(&format!("{PATCH}round_{round}_index_{index}"), || {
+        json!({"configuration": hook.configuration, "webhook": hook.name, "patch": patch, "patchType": "JSONPatch"})
+            .to_string()
+    });
 }
