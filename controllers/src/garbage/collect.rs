@@ -44,20 +44,48 @@ pub(crate) struct Collector {
     pub(crate) graph: Mutex<Graph>,
     pub(crate) kinds: RwLock<Vec<Served>>,
     gone: Mutex<HashSet<Uid>>,
+    /// Owners that were asked for and are not there, as they were named and from where.
+    absent: Mutex<HashSet<Absent>>,
+}
+
+/// An owner as a dependent names it. By all of it: a dependent that names an owner wrongly, in another namespace or
+/// with another name, says nothing about the owner that has the uid, whose own dependents must not go for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Absent {
+    /// The dependent's.
+    namespace: String,
+    api_version: String,
+    kind: String,
+    name: String,
+    uid: String,
+}
+
+impl Absent {
+    fn of(thing: &Thing, owner: &OwnerReference) -> Self {
+        Self {
+            namespace: thing.key.namespace.to_string(),
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            name: owner.name.clone(),
+            uid: owner.uid.clone(),
+        }
+    }
 }
 
 impl Collector {
     pub(crate) fn new(ctx: Context) -> Self {
-        Self { ctx, graph: Mutex::default(), kinds: RwLock::default(), gone: Mutex::default() }
+        Self {
+            ctx,
+            graph: Mutex::default(),
+            kinds: RwLock::default(),
+            gone: Mutex::default(),
+            absent: Mutex::default(),
+        }
     }
 
     /// The API server, or its watch, said that the object of this uid is gone.
     pub(crate) fn note_gone(&self, uid: Uid) {
-        let mut gone = self.gone.lock();
-        if gone.len() >= GONE_MAX {
-            gone.clear();
-        }
-        gone.insert(uid);
+        note(&mut self.gone.lock(), uid);
     }
 
     /// Does what there is to do about the object; nothing when there is nothing. Safe to repeat.
@@ -127,7 +155,9 @@ impl Collector {
         };
         if is_elsewhere {
             self.tell_elsewhere(thing, meta, owner);
-        } else if self.gone.lock().contains(owner.uid.as_str()) {
+        } else if self.gone.lock().contains(owner.uid.as_str())
+            || self.absent.lock().contains(&Absent::of(thing, owner))
+        {
             return Ok(Standing::Dangling);
         }
         let row = self.row_of(owner).ok_or_else(|| {
@@ -147,7 +177,7 @@ impl Collector {
             }),
             _ => {
                 if !is_elsewhere {
-                    self.note_gone(owner.uid.as_str().into());
+                    note(&mut self.absent.lock(), Absent::of(thing, owner));
                 }
                 Ok(Standing::Dangling)
             }
@@ -208,6 +238,13 @@ impl Collector {
     }
 }
 
+fn note<T: Eq + std::hash::Hash>(known: &mut HashSet<T>, new: T) {
+    if known.len() >= GONE_MAX {
+        known.clear();
+    }
+    known.insert(new);
+}
+
 /// Kubernetes' rule: with a solid owner only references are trimmed; without one the object goes, in the foreground
 /// when an owner waits for it and it has dependents of its own.
 fn verdict(owners: Vec<(OwnerReference, Standing)>, meta: &ObjectMeta, has_dependents: bool) -> Verdict {
@@ -252,6 +289,20 @@ mod tests {
         assert_eq!(judge(&[Dangling, Dangling], true), Verdict::Delete(Policy::Background));
         assert_eq!(judge(&[Waiting], false), Verdict::Delete(Policy::Background));
         assert_eq!(judge(&[Waiting, Dangling], true), Verdict::Delete(Policy::Foreground));
+    }
+
+    #[test]
+    fn an_owner_that_is_named_wrongly_is_another_one() {
+        let thing = |namespace: &str| {
+            let meta =
+                ObjectMeta { namespace: Some(namespace.into()), name: Some("d".into()), ..ObjectMeta::default() };
+            Thing::new(Arc::new(Row::some("", "v1", "ConfigMap", "configmaps", true, "")), &meta)
+        };
+        let named = |name: &str| OwnerReference { uid: "u".into(), ..owner(name) };
+        let absent = Absent::of(&thing("a"), &named("no-such"));
+        assert_eq!(absent, Absent::of(&thing("a"), &named("no-such")));
+        assert_ne!(absent, Absent::of(&thing("a"), &named("web")));
+        assert_ne!(absent, Absent::of(&thing("b"), &named("no-such")));
     }
 
     #[test]
