@@ -78,14 +78,20 @@ async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
 /// Whether a serving certificate would speak for this node only: its DNS names are the node's or loopback's, and its
 /// addresses are no other node's.
 fn is_own<'a>(node: &str, names: &csr::Names, nodes: impl Iterator<Item = &'a Node>) -> bool {
-    let own_name = |name: &String| name == node || name == "localhost";
+    let own_name = |name: &String| name == node && !is_of_the_server(name) || name == "localhost";
     let others: Vec<String> = nodes
         .filter(|other| other.metadata.name.as_deref() != Some(node))
         .filter_map(|other| other.status.as_ref())
         .flat_map(|status| status.addresses.iter().map(|address| address.address.clone()))
         .collect();
-    names.dns.iter().all(own_name)
-        && names.ips.iter().all(|ip| ip.is_loopback() || !others.contains(&ip.to_string()))
+    names.dns.iter().all(own_name) && names.ips.iter().all(|ip| ip.is_loopback() || !others.contains(&ip.to_string()))
+}
+
+/// Names by which clients know the API server and Services. Whoever joins chooses the name of its node: it must not be
+/// one by which others would take the node for these.
+fn is_of_the_server(name: &str) -> bool {
+    let labels: Vec<&str> = name.split('.').collect();
+    matches!(labels[..], ["kubernetes", ..]) || labels.contains(&"svc")
 }
 
 /// Asks whether the asker may have such a request approved.
@@ -110,7 +116,8 @@ async fn may(ctx: &Context, request: &SigningRequest, subresource: &str) -> Resu
         ..SubjectAccessReview::default()
     };
     let asked = Api::<SubjectAccessReview>::all(ctx.client().clone()).create(&PostParams::default(), &review).await;
-    let answered = asked.map_err(|error| Error::Other(format!("could not ask what {:?} may: {error}", request.spec.username)))?;
+    let answered =
+        asked.map_err(|error| Error::Other(format!("could not ask what {:?} may: {error}", request.spec.username)))?;
     Ok(answered.status.is_some_and(|status| status.allowed))
 }
 
@@ -121,7 +128,8 @@ async fn use_token(ctx: &Context, request: &SigningRequest, node: &str) -> Resul
     let key = Key::new(NAMESPACE, format!("{SECRET_PREFIX}{id}"));
     // Read past the local store: two nodes must not both find it unused.
     let Some(secret) = ctx.get::<TokenSecret>(&key).await? else { return Ok(false) };
-    let annotation = |name: &str| secret.metadata.annotations.as_ref().and_then(|all| all.get(name)).map(String::as_str);
+    let annotation =
+        |name: &str| secret.metadata.annotations.as_ref().and_then(|all| all.get(name)).map(String::as_str);
     if annotation(ANNOTATION_REUSABLE) == Some("true") {
         return Ok(true);
     }
@@ -166,5 +174,9 @@ mod tests {
         assert!(!own(&names(&["a"], &["10.0.0.2"])));
         assert!(!own(&names(&["b"], &["10.0.0.1"])));
         assert!(!own(&names(&["kubernetes.default.svc"], &[])));
+        for node in ["kubernetes", "kubernetes.default.svc", "hook.ops.svc", "hook.ops.svc.cluster.local"] {
+            assert!(!is_own(node, &names(&[node], &[]), nodes.iter()), "{node}");
+        }
+        assert!(is_own("w1.example.com", &names(&["w1.example.com"], &[]), nodes.iter()));
     }
 }
