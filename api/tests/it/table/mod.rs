@@ -11,6 +11,7 @@ mod conformance_definitions;
 mod conformance_events;
 mod conformance_kinds;
 mod conformance_namespaces;
+mod conformance_policies;
 mod conformance_status;
 mod conformance_validation;
 mod conformance_watch;
