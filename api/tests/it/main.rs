@@ -26,6 +26,7 @@ mod crowd;
 mod crud;
 mod definitions;
 mod delete;
+mod depth;
 mod documents;
 mod fairness;
 mod faults;

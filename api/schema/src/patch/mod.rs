@@ -12,8 +12,9 @@ pub use json::{JSON_PATCH_OPERATIONS_MAX, json_patch};
 pub use merge::merge_patch;
 pub use strategic::{BuiltinLists, strategic_merge_patch};
 
-/// Objects nested deeper are refused: every later walk over them is recursive.
-pub(crate) const TREE_DEPTH_MAX: usize = 200;
+/// Objects nested deeper are refused, as bodies are: every later walk over them is recursive, and who reads an object
+/// must be able to write it.
+pub(crate) const TREE_DEPTH_MAX: usize = 100;
 
 /// Why a patch was refused, by the answer it deserves.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -102,13 +102,7 @@ impl Merge {
     }
 }
 
-fn merge_map(
-    original: &Object,
-    patch: &Object,
-    path: &str,
-    merge: &Merge,
-    depth: usize,
-) -> Result<Object, PatchError> {
+fn merge_map(original: &Object, patch: &Object, path: &str, merge: &Merge, depth: usize) -> Result<Object, PatchError> {
     if depth > TREE_DEPTH_MAX {
         return Err(PatchError::Malformed(format!("nested more than {TREE_DEPTH_MAX} levels deep")));
     }
