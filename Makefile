@@ -66,6 +66,19 @@ bench: build ## Print speed as ratios against a yardstick in the same run
 	hack/crun-ready
 	BERTH_BIN=$(CURDIR)/target/release/berth target/release/berth-bench
 
+# One target for long, by coverage: TARGET is a folder of fuzz/corpus, SECONDS_MAX how long.
+TARGET  ?= json_body
+SECONDS_MAX ?= 60
+.PHONY: fuzz
+fuzz: ## Fuzz a decoder: make fuzz TARGET=json_body (cargo-fuzz, else mutations without it)
+	@if command -v cargo-fuzz >/dev/null; then \
+	  mkdir -p fuzz/findings/$(TARGET); \
+	  BERTH_FUZZ_TARGET=$(TARGET) cargo fuzz run --fuzz-dir fuzz/libfuzzer decoders fuzz/findings/$(TARGET) fuzz/corpus/$(TARGET) -- -max_total_time=$(SECONDS_MAX); \
+	else \
+	  echo "cargo-fuzz is not installed (cargo install --locked cargo-fuzz): blind mutations instead"; \
+	  cargo run --locked -p berth-fuzz --example hunt -- $(TARGET) 20000; \
+	fi
+
 .PHONY: lint
 lint: ## Formatting and clippy, warnings as failures
 	cargo fmt --check

@@ -8,9 +8,8 @@ use berth_identity::jws::{SigningKey, VerifyingKey};
 use crate::input;
 
 pub(crate) fn run(bytes: &[u8]) {
-    let pem = |label: &str, der: &[u8]| {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
-    };
+    let pem =
+        |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
     // A seed may be PEM, for people to read, or DER.
     let der = input::text(bytes).and_then(from_pem).unwrap_or_else(|| bytes.to_vec());
     for text in [pem("CERTIFICATE REQUEST", &der), String::from_utf8_lossy(bytes).into_owned()] {

@@ -6,7 +6,7 @@ use crate::input;
 use crate::shape::{depth, size};
 
 /// The patch's own limits: levels, and bytes that copies add.
-const DEPTH_MAX: usize = 200;
+const DEPTH_MAX: usize = 100;
 const COPY_BYTES_MAX: usize = 3 << 20;
 
 pub(crate) fn run(bytes: &[u8]) {

@@ -27,7 +27,8 @@ pub(crate) fn run(bytes: &[u8]) {
             Err(why) => assert!(why.0.len() <= 4 * text.len() + 256),
         }
     }
-    let column = json!([{"name": "C", "type": "date", "jsonPath": text}, {"name": "I", "type": "integer", "jsonPath": text}]);
+    let column =
+        json!([{"name": "C", "type": "date", "jsonPath": text}, {"name": "I", "type": "integer", "jsonPath": text}]);
     if let Ok(columns) = Columns::compile(&column) {
         let cells = columns.cells(&data, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(cells.as_array().map(Vec::len), columns.definitions().as_array().map(Vec::len));

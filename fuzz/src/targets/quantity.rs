@@ -6,6 +6,9 @@ use berth_types::Quantity;
 
 use crate::input;
 
+/// Kubernetes' largest amount, in billionths.
+const LARGEST_NANOS: i128 = i64::MAX as i128 * 1_000_000_000;
+
 pub(crate) fn run(bytes: &[u8]) {
     let Some(text) = input::text(bytes) else { return };
     let quantity = Quantity(text.to_owned());
@@ -25,7 +28,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let checked = compile(&format!("isQuantity('{text}')"), &Env::new()).unwrap();
     let program = Program::new(&checked).unwrap();
     let is_one = program.eval(&Activation::new(), &mut Budget::default()).unwrap().as_bool();
-    if nanos.is_ok() {
+    // What is above the largest amount, or has dozens of digits, may be too long for an expression.
+    if text.len() <= 24 && nanos.is_ok_and(|nanos| nanos.abs() < LARGEST_NANOS) {
         assert_eq!(is_one, Some(true), "{text} is a quantity in an object and none in an expression");
     }
 }
