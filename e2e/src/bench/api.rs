@@ -8,7 +8,7 @@ use berth_e2e::Cluster;
 use bytes::Bytes;
 
 use crate::load::{self, Connection, Target};
-use crate::report::{Report, ms, percentile};
+use crate::report::{Report, median, ms, percentile};
 
 /// How long each round of load takes.
 const ROUND: Duration = Duration::from_secs(3);
@@ -44,7 +44,8 @@ fn object(name: &str) -> Bytes {
 
 const COLLECTION: &str = "/apis/berth.dev/v1/namespaces/default/revisions";
 
-struct Bare(Child);
+/// A yardstick's process; killed when dropped.
+pub(crate) struct Bare(Child);
 
 impl Drop for Bare {
     fn drop(&mut self) {
@@ -53,7 +54,8 @@ impl Drop for Bare {
     }
 }
 
-fn bare(cluster: &Cluster, body: &[u8], port: u16) -> anyhow::Result<(Bare, Target)> {
+/// Starts a bare server that answers with these bytes.
+pub(crate) fn bare(cluster: &Cluster, body: &[u8], port: u16) -> anyhow::Result<(Bare, Target)> {
     let file = cluster.path(&format!("bare-{port}.json"));
     std::fs::write(&file, body)?;
     let address = format!("127.0.0.1:{port}");
@@ -69,11 +71,6 @@ fn bare(cluster: &Cluster, body: &[u8], port: u16) -> anyhow::Result<(Bare, Targ
     let bare = Bare(child);
     berth_e2e::until("the bare server", || std::net::TcpStream::connect(&target.address).map_err(|e| e.to_string()));
     Ok((bare, target))
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// Creates, reads and lists against a bare server with the same bytes.
@@ -140,7 +137,7 @@ pub(crate) fn run(report: &mut Report) -> anyhow::Result<()> {
             "LIST, pages of 500, 4 clients, TLS",
             format!("{:.0} MB/s = {:.0} %", a / 1e6, a / b * 100.0),
             format!("bare hyper {:.0} MB/s", b / 1e6),
-            "none set",
+            "at least 60 %",
         );
         anyhow::Ok(())
     })?;

@@ -3,11 +3,14 @@
 //! Prints a Markdown table for `docs/performance.md`. Never a test: figures of a shared machine move, ratios of
 //! interleaved rounds much less.
 
+mod alone;
 mod api;
 mod bare;
 mod cluster;
+mod full;
 mod launch;
 mod load;
+mod many;
 mod report;
 
 use report::Report;
@@ -34,6 +37,13 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("memory") {
         api::memory(&mut report)?;
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    if wanted("full") {
+        runtime.block_on(full::run(&mut report))?;
+    }
+    if wanted("many") {
+        runtime.block_on(many::run(&mut report))?;
     }
     report.print(&mut std::io::stdout().lock())?;
     Ok(())

@@ -38,3 +38,14 @@ pub(crate) fn percentile(samples: &mut [Duration], percent: usize) -> Duration {
 pub(crate) fn ms(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
+
+/// The one in the middle.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A share, in words.
+pub(crate) fn of(part: f64, whole: f64) -> String {
+    format!("{:.0} %", part / whole * 100.0)
+}
