@@ -14,6 +14,7 @@ use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessRevie
 use kube::api::{Api, PostParams};
 use serde_json::json;
 
+use super::cluster_info::Info;
 use super::request::SigningRequest;
 use super::tokens::TokenSecret;
 use crate::driver::{Context, Error, Key, Next, Reconciler, Watch};
@@ -29,7 +30,7 @@ impl Reconciler for Approver {
     }
 
     fn watches(&self) -> Vec<Watch> {
-        vec![Watch::itself::<SigningRequest>(), Watch::read_only::<Node>(), Watch::read_only::<TokenSecret>()]
+        vec![Watch::itself::<SigningRequest>(), Watch::read_only::<Node>(), Watch::read_only::<TokenSecret>(), Watch::read_only::<Info>()]
     }
 
     fn reconcile<'a>(&'a self, key: &'a Key, ctx: &'a Context) -> BoxFuture<'a, Result<Next, Error>> {
@@ -63,7 +64,8 @@ async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
         }
         KUBELET_SERVING if request.spec.username == asked.common_name => {
             let nodes = ctx.store::<Node>().all();
-            if !is_own(node, &asked.names, nodes.iter().map(|node| &**node)) {
+            let server = ctx.store::<Info>().get(&Info::key()).and_then(|info| info.server_host());
+            if !is_own(node, &asked.names, nodes.iter().map(|node| &**node), server.as_deref()) {
                 return Ok(Next::Changed);
             }
             "Auto approving node serving certificate: it names the node and nobody else."
@@ -76,15 +78,23 @@ async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
 }
 
 /// Whether a serving certificate would speak for this node only: its DNS names are the node's or loopback's, and its
-/// addresses are no other node's.
-fn is_own<'a>(node: &str, names: &csr::Names, nodes: impl Iterator<Item = &'a Node>) -> bool {
-    let own_name = |name: &String| name == node && !is_of_the_server(name) || name == "localhost";
+/// addresses are no other node's, nor the API server's (`server`): an agent beside it waits for a person.
+fn is_own<'a>(
+    node: &str,
+    names: &csr::Names,
+    nodes: impl Iterator<Item = &'a Node>,
+    server: Option<&str>,
+) -> bool {
+    let is_server = |name: &str| server == Some(name);
+    let own_name = |name: &String| name == node && !is_of_the_server(name) && !is_server(name) || name == "localhost";
+    let is_free = |ip: &String, others: &[String]| !others.contains(ip) && !is_server(ip);
     let others: Vec<String> = nodes
         .filter(|other| other.metadata.name.as_deref() != Some(node))
         .filter_map(|other| other.status.as_ref())
         .flat_map(|status| status.addresses.iter().map(|address| address.address.clone()))
         .collect();
-    names.dns.iter().all(own_name) && names.ips.iter().all(|ip| ip.is_loopback() || !others.contains(&ip.to_string()))
+    names.dns.iter().all(own_name)
+        && names.ips.iter().all(|ip| ip.is_loopback() || is_free(&ip.to_string(), &others))
 }
 
 /// Names by which clients know the API server and Services. Whoever joins chooses the name of its node: it must not be
@@ -168,15 +178,16 @@ mod tests {
     #[test]
     fn a_node_gets_no_certificate_that_speaks_for_another() {
         let nodes = [node("a", "10.0.0.1"), node("b", "10.0.0.2")];
-        let own = |names: &csr::Names| is_own("a", names, nodes.iter());
+        let own = |names: &csr::Names| is_own("a", names, nodes.iter(), Some("10.0.0.7"));
         assert!(own(&names(&["a", "localhost"], &["10.0.0.1", "127.0.0.1"])));
         assert!(own(&names(&["a"], &["10.0.0.9"])), "an address that nobody has yet");
         assert!(!own(&names(&["a"], &["10.0.0.2"])));
         assert!(!own(&names(&["b"], &["10.0.0.1"])));
         assert!(!own(&names(&["kubernetes.default.svc"], &[])));
+        assert!(!own(&names(&["a"], &["10.0.0.7"])), "where the API server is: a person decides");
         for node in ["kubernetes", "kubernetes.default.svc", "hook.ops.svc", "hook.ops.svc.cluster.local"] {
-            assert!(!is_own(node, &names(&[node], &[]), nodes.iter()), "{node}");
+            assert!(!is_own(node, &names(&[node], &[]), nodes.iter(), None), "{node}");
         }
-        assert!(is_own("w1.example.com", &names(&["w1.example.com"], &[]), nodes.iter()));
+        assert!(is_own("w1.example.com", &names(&["w1.example.com"], &[]), nodes.iter(), None));
     }
 }

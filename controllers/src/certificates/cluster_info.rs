@@ -28,6 +28,20 @@ pub(super) struct Info {
     data: BTreeMap<String, String>,
 }
 
+impl Info {
+    /// The host that clients reach the API server by.
+    pub(super) fn server_host(&self) -> Option<String> {
+        let kubeconfig: serde_json::Value = serde_json::from_str(self.data.get(CONTENT)?).ok()?;
+        let server: http::Uri = kubeconfig["clusters"][0]["cluster"]["server"].as_str()?.parse().ok()?;
+        Some(server.host()?.trim_matches(['[', ']']).to_owned())
+    }
+
+    /// Where it lies.
+    pub(super) fn key() -> Key {
+        Key::new(PUBLIC, NAME)
+    }
+}
+
 impl Kind for Info {
     const ROW: Row = Row::some("", "v1", "ConfigMap", "configmaps", true, "metadata.name=cluster-info");
 
@@ -48,8 +62,7 @@ impl Reconciler for ClusterInfo {
     }
 
     fn watches(&self) -> Vec<Watch> {
-        let info = || Key::new(PUBLIC, NAME);
-        vec![Watch::itself::<Info>(), Watch::map::<TokenSecret>(move |_, _| vec![info()])]
+        vec![Watch::itself::<Info>(), Watch::map::<TokenSecret>(|_, _| vec![Info::key()])]
     }
 
     fn reconcile<'a>(&'a self, key: &'a Key, ctx: &'a Context) -> BoxFuture<'a, Result<Next, Error>> {
@@ -58,7 +71,7 @@ impl Reconciler for ClusterInfo {
 }
 
 async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
-    if *key != Key::new(PUBLIC, NAME) {
+    if *key != Info::key() {
         return Ok(Next::Changed);
     }
     let Some(info) = ctx.store::<Info>().get(key) else { return Ok(Next::Changed) };
