@@ -187,3 +187,23 @@ async fn events_come_as_rows_or_as_metadata() {
         assert!(event["object"].get("spec").is_none());
     }
 }
+
+#[tokio::test]
+async fn a_quiet_watch_is_marked_every_minute() {
+    use http_body_util::BodyExt;
+    let server = toy().await;
+    let from = revision(&get(&server, WIDGETS).await.expect(200));
+    let path = format!("{WIDGETS}?watch=1&allowWatchBookmarks=true&resourceVersion={from}");
+    let mut body = ask(&server, "GET", &path).response().await.into_body();
+    // Nothing else happens: the clock jumps to what comes next.
+    tokio::time::pause();
+    let mut last = tokio::time::Instant::now();
+    for _ in 0..3 {
+        let frame = body.frame().await.expect("the watch goes on").expect("bodies never fail");
+        let event: Value = serde_json::from_slice(frame.data_ref().expect("no trailers")).expect("a line is JSON");
+        assert_eq!(event["type"], "BOOKMARK");
+        assert!(revision(&event["object"]) >= from);
+        assert!(last.elapsed() < Duration::from_secs(65), "{:?}", last.elapsed());
+        last = tokio::time::Instant::now();
+    }
+}
