@@ -58,7 +58,7 @@ impl Quantity {
         let is_short = if base_2 {
             fraction.is_empty() && (digits as i32) < 15 - exponent * 3 / 10
         } else {
-            scale += exponent;
+            scale = scale.saturating_add(exponent);
             digits as i32 <= SMALL_DIGITS && scale >= SCALE_MIN
         };
         if base_2 {
