@@ -122,6 +122,7 @@ impl Connections {
     }
 
     /// How many are open.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.shared.open.lock().len()
     }

@@ -98,7 +98,7 @@ enum Verb {
     /// Run the controllers alone
     Controllers(d::controllers::Args),
     /// Run a node's agent alone
-    Agent(d::agent::Args),
+    Agent(Box<d::agent::Args>),
     /// Make kubeconfigs for the parts of a cluster and its users
     Certs(d::certs::Args),
 }
@@ -147,7 +147,7 @@ fn run(verb: Verb, ctx: &mut Ctx) -> Outcome {
         Verb::Up(args) => d::up::run(*args, ctx),
         Verb::Apiserver(args) => d::apiserver::run(args, ctx),
         Verb::Controllers(args) => d::controllers::run(args, ctx),
-        Verb::Agent(args) => d::agent::run(args, ctx),
+        Verb::Agent(args) => d::agent::run(*args, ctx),
         Verb::Down(args) => d::down::run(&args, ctx),
         Verb::Certs(args) => d::certs::run(&args, ctx),
         Verb::Logout(args) => c::login::logout(&args, ctx),

@@ -98,7 +98,7 @@ pub(crate) fn check(w: &Write<'_>, a: &Attributes, object: &Value) -> Result<(),
     }
     let of_volume = is_volume(w);
     // A task's containers cannot be changed once they are.
-    if !of_volume && !(is_task(w) && a.operation == Operation::Create) {
+    if !of_volume && (!is_task(w) || a.operation != Operation::Create) {
         return Ok(());
     }
     for range in ranges(&w.server.registry.rows(), &a.namespace) {

@@ -264,7 +264,8 @@ impl RuleSpec {
                 problems.push(format!("{at}.resourceNames: Invalid value: {names:?}: {why}"));
             }
         }
-        if !self.non_resource_urls.is_empty() && !(self.resources.is_empty() && self.namespaces.is_empty()) {
+        let of_resources = !self.resources.is_empty() || !self.namespaces.is_empty();
+        if !self.non_resource_urls.is_empty() && of_resources {
             let why = "rules cannot apply to both regular resources and non-resource URLs";
             problems.push(format!("{at}.nonResourceURLs: Invalid value: {:?}: {why}", self.non_resource_urls));
         }

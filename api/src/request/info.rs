@@ -46,10 +46,6 @@ impl<'a> RequestInfo<'a> {
         self.resource.map_or("", |path| path.group.as_str())
     }
 
-    pub(crate) fn version(&self) -> &'a str {
-        self.resource.map_or("", |path| path.version.as_str())
-    }
-
     /// The plural name.
     pub(crate) fn plural(&self) -> &'a str {
         self.resource.map_or("", |path| path.plural.as_str())

@@ -149,7 +149,6 @@ impl Plane {
             identity: means.identity(layout)?,
             audit: limits.audit()?,
             requests_in_flight_max: Some(limits.in_flight()),
-            ..Config::default()
         };
         let api = ApiServer::open(config).await.map_err(|e| failed("could not start the API server", &e))?;
         let others = means.other_authorities()?;

@@ -129,7 +129,7 @@ fn a_request_that_no_rule_approves_waits_for_a_person() {
     let name = until("the request to wait", || {
         let log = std::fs::read_to_string(second.path("log")).unwrap_or_default();
         let hint = log.split("berth certificate approve ").nth(1).and_then(|rest| rest.lines().next());
-        hint.map(str::to_owned).ok_or(log.clone())
+        hint.map(str::to_owned).ok_or_else(|| log.clone())
     });
     cluster.berth(&["certificate", "approve", &name]).ok();
     second.wait_ready("");

@@ -141,7 +141,7 @@ async fn an_email_must_be_verified() {
     let flags = Flags { username_claim: "email".to_owned(), ..issuer.flags() };
     let providers = Providers::new(&flags.configuration(), &[]).unwrap();
     let email = ("email", json!("a@example.com"));
-    let subject = providers.authenticate(&issuer.token(&[email.clone()]), NOW).await.unwrap();
+    let subject = providers.authenticate(&issuer.token(std::slice::from_ref(&email)), NOW).await.unwrap();
     assert_eq!(subject.name, "a@example.com", "no prefix before an address");
     let token = issuer.token(&[email.clone(), ("email_verified", json!(true))]);
     assert!(providers.authenticate(&token, NOW).await.is_ok());

@@ -40,11 +40,9 @@ impl<'s> Found<'s> {
             self.formats.insert(format);
         }
         if text("x-kubernetes-list-type") == "set" {
-            match map.get("items").and_then(|items| items.get("type")).and_then(Value::as_str) {
-                Some(kind @ ("object" | "array")) => {
-                    self.sets.insert(kind);
-                }
-                _ => {}
+            let kind = map.get("items").and_then(|items| items.get("type")).and_then(Value::as_str);
+            if let Some(kind @ ("object" | "array")) = kind {
+                self.sets.insert(kind);
             }
         }
         for name in ["items", "additionalProperties", "not"] {

@@ -75,10 +75,10 @@ impl Counted<'_> {
     pub fn usage(self, object: &Value) -> Amounts {
         let mut usage = Amounts::new();
         usage.insert(self.count_name(), Amount::count(1));
-        if self.is_volume() {
-            if let Some(size) = Amount::read(&object["spec"]["size"]) {
-                usage.insert("requests.storage".to_owned(), size);
-            }
+        if self.is_volume()
+            && let Some(size) = Amount::read(&object["spec"]["size"])
+        {
+            usage.insert("requests.storage".to_owned(), size);
         }
         if self.is_task() {
             // An ended task uses nothing, though it is there.
