@@ -48,7 +48,9 @@ impl<T> Derived<T> {
         let storages = self.storages.get_or_init(|| {
             let storage = |(group, plural): &(&str, &str)| {
                 let row = rows.any_version(group, plural);
-                Arc::clone(&row.expect("the kinds of sources ship with the binary, and rows come before requests").storage)
+                Arc::clone(
+                    &row.expect("the kinds of sources ship with the binary, and rows come before requests").storage,
+                )
             };
             self.sources.iter().map(storage).collect()
         });

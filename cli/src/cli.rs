@@ -94,7 +94,7 @@ enum Verb {
     /// Print a completion script for a shell
     Completion(c::completion::Args),
     /// Run the API server alone
-    Apiserver(d::apiserver::Args),
+    Apiserver(Box<d::apiserver::Args>),
     /// Run the controllers alone
     Controllers(d::controllers::Args),
     /// Run a node's agent alone
@@ -145,7 +145,7 @@ fn run(verb: Verb, ctx: &mut Ctx) -> Outcome {
     match verb {
         // The long-running parts build their own runtime.
         Verb::Up(args) => d::up::run(*args, ctx),
-        Verb::Apiserver(args) => d::apiserver::run(args, ctx),
+        Verb::Apiserver(args) => d::apiserver::run(*args, ctx),
         Verb::Controllers(args) => d::controllers::run(args, ctx),
         Verb::Agent(args) => d::agent::run(*args, ctx),
         Verb::Down(args) => d::down::run(&args, ctx),

@@ -13,7 +13,9 @@ pub use cluster::{Cluster, Following, Parts, condition, items, name_of, phase};
 pub use machine::{Leftovers, alive, kill};
 pub use output::Run;
 pub use program::Program;
-pub use tools::{client, client_text, helm_bin, kubectl_bin, kubectl_now_bin, node_bin, node_modules, python_bin, slapd_root};
+pub use tools::{
+    client, client_text, helm_bin, kubectl_bin, kubectl_now_bin, node_bin, node_modules, python_bin, slapd_root,
+};
 pub use until::{Until, until, until_for};
 
 use std::path::PathBuf;

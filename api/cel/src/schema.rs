@@ -85,10 +85,8 @@ fn add_resource_fields(fields: &mut BTreeMap<Arc<str>, DeclField>, schema: &Valu
         let declared = schema.pointer(&pointer).and_then(|schema| count(schema, "maxLength")).unwrap_or(chars);
         DeclType::String { max_length: declared.min(chars).saturating_mul(CHAR_BYTES_MAX) }
     };
-    let names = [
-        ("name", bounded("name", NAME_CHARS_MAX)),
-        ("generateName", bounded("generateName", GENERATE_NAME_CHARS_MAX)),
-    ];
+    let names =
+        [("name", bounded("name", NAME_CHARS_MAX)), ("generateName", bounded("generateName", GENERATE_NAME_CHARS_MAX))];
     fields.insert("metadata".into(), optional(DeclType::object(&format!("{name}.metadata"), names)));
 }
 

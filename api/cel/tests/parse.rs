@@ -206,7 +206,13 @@ fn macros_become_folds() {
         ),
         (
             "a.transformMapEntry(k, v, p, {v: k})",
-            fold("TransformMapEntry, k, v in a", "{}", "true", "_?_:_(p, cel.@mapInsert(@result, {v: k}), @result)", accu),
+            fold(
+                "TransformMapEntry, k, v in a",
+                "{}",
+                "true",
+                "_?_:_(p, cel.@mapInsert(@result, {v: k}), @result)",
+                accu,
+            ),
         ),
         ("cel.bind(x, a, x + x)", "bind(x = a, _+_(x, x))".to_owned()),
         (
@@ -414,7 +420,9 @@ fn size_and_depth_are_bounded() {
     parses(&[(&nested, "1")]);
     let nested = format!("{}1{}", "(".repeat(50_000), ")".repeat(49_999));
     fails(&[(&nested, "ERROR: <input>:-1:0: expression recursion limit exceeded: 250")]);
-    for chain in ["a".to_owned() + &".b".repeat(300), "1".to_owned() + &"+1".repeat(40_000), "a".to_owned() + &"[0]".repeat(300)] {
+    for chain in
+        ["a".to_owned() + &".b".repeat(300), "1".to_owned() + &"+1".repeat(40_000), "a".to_owned() + &"[0]".repeat(300)]
+    {
         fails(&[(&chain, "ERROR: <input>:-1:0: max recursion depth exceeded")]);
     }
     let terms = "a".to_owned() + &"&&a".repeat(10_000);
@@ -427,9 +435,46 @@ mod random {
 
     /// Pieces of expressions, so that random input gets behind the lexer.
     const PIECES: [&str; 40] = [
-        "a", "x", "1", "1.5", "2u", "'s'", "b'x'", "true", "null", "in", "(", ")", "[", "]", "{", "}", ".", "?", ":",
-        ",", "+", "-", "!", "*", "/", "%", "<", "==", "&&", "||", ".all(", ".map(", "has(", "cel.bind(", "T{", "`b`",
-        ".optMap(", "\"", "$", "\n",
+        "a",
+        "x",
+        "1",
+        "1.5",
+        "2u",
+        "'s'",
+        "b'x'",
+        "true",
+        "null",
+        "in",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ".",
+        "?",
+        ":",
+        ",",
+        "+",
+        "-",
+        "!",
+        "*",
+        "/",
+        "%",
+        "<",
+        "==",
+        "&&",
+        "||",
+        ".all(",
+        ".map(",
+        "has(",
+        "cel.bind(",
+        "T{",
+        "`b`",
+        ".optMap(",
+        "\"",
+        "$",
+        "\n",
     ];
 
     proptest! {

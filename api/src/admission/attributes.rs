@@ -37,7 +37,10 @@ pub(crate) struct Attributes {
 impl Attributes {
     pub(crate) fn of(w: &Write<'_>, operation: Operation, object: Option<&Value>, old: Option<&Current>) -> Self {
         let name = match w.name() {
-            "" => object.or_else(|| old.map(|old| &old.object)).map(|object| meta::text(object, "name")).unwrap_or_default(),
+            "" => object
+                .or_else(|| old.map(|old| &old.object))
+                .map(|object| meta::text(object, "name"))
+                .unwrap_or_default(),
             name => name,
         };
         let is_namespace = w.resource.group.is_empty() && w.resource.plural == "namespaces";

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::attributes::{Attributes, is_exempt};
-use self::hooks::{Hooks, Objects, Reinvocation};
-use self::policy::Policies;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::hooks::read_answer;
+use self::hooks::{Hooks, Objects, Reinvocation};
+use self::policy::Policies;
 pub(crate) use self::policy::follow;
 use crate::derived::Derived;
 use crate::status::{ApiError, Named};
@@ -74,10 +74,7 @@ impl Default for State {
 
 /// Whether no rule looks at such a write.
 pub(crate) fn is_idle(w: &Write<'_>, operation: Operation) -> bool {
-    Rules::of(w).are_none()
-        && !limits::concern(w, operation)
-        && !security::concerns(w)
-        && !quota::concern(w, operation)
+    Rules::of(w).are_none() && !limits::concern(w, operation) && !security::concerns(w) && !quota::concern(w, operation)
 }
 
 /// Lets rules change an object before it is checked. `old` is the stored object, in the version of the request.

@@ -383,12 +383,7 @@ fn check_scope(path: &ResourcePath, resource: &Resource, verb: Verb) -> Result<(
 
 impl Call<'_> {
     /// The verb's handler.
-    async fn dispatch(
-        &self,
-        verb: Verb,
-        body: Bytes,
-        parts: &http::request::Parts,
-    ) -> Result<ApiResponse, ApiError> {
+    async fn dispatch(&self, verb: Verb, body: Bytes, parts: &http::request::Parts) -> Result<ApiResponse, ApiError> {
         if let Some(answer) = self.resource.answer {
             return self.review(answer, &body).await;
         }

@@ -93,7 +93,8 @@ impl Call<'_> {
         {
             let revision = self.resource.storage.cache.snapshot().revision().to_string();
             let metadata = json!({"resourceVersion": revision});
-            let list = json!({"apiVersion": version, "kind": self.resource.list_kind, "metadata": metadata, "items": []});
+            let list =
+                json!({"apiVersion": version, "kind": self.resource.list_kind, "metadata": metadata, "items": []});
             let (body, content_type) = convert::encode(list.to_string().into(), accepted.media, self.pretty())?;
             return Ok(respond::with(200, content_type, body));
         }
@@ -200,10 +201,7 @@ impl Call<'_> {
             Shape::Table { beta } => {
                 let include = IncludeObject::parse(self.query.get("includeObject"))?;
                 let objects = self.parsed(page).await?;
-                let rows = objects
-                    .iter()
-                    .map(|object| convert::row(resource, object, include, self.now))
-                    .collect();
+                let rows = objects.iter().map(|object| convert::row(resource, object, include, self.now)).collect();
                 Ok(convert::table(resource, beta, metadata, rows, true).to_string().into())
             }
         }

@@ -65,7 +65,8 @@ impl Call<'_> {
         } else {
             cache.watch(options.revision.unwrap_or(0), filter.clone()).map(|watcher| (None, watcher))
         };
-        let view = View { server: Arc::clone(self.server), resource: Arc::clone(self.resource), shape, include, first: true };
+        let view =
+            View { server: Arc::clone(self.server), resource: Arc::clone(self.resource), shape, include, first: true };
         let body = match started {
             Err(gone) => {
                 let line = error_line(&expired(gone));

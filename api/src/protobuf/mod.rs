@@ -16,9 +16,9 @@ use self::read::Messages;
 use self::wire::{Reader, Wire};
 use crate::status::ApiError;
 
-pub(crate) use self::table::{Message, Type, message_of};
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::table::all_kinds;
+pub(crate) use self::table::{Message, Type, message_of};
 pub(crate) use self::typed::check_json;
 
 /// What every envelope begins with.

@@ -25,7 +25,8 @@ impl<'a> RequestInfo<'a> {
     /// Of a request for a resource.
     pub(crate) fn of_resource(path_text: &'a str, verb: Verb, path: &'a ResourcePath, query: &'a Query) -> Self {
         let field_selector = query.get("fieldSelector").unwrap_or_default();
-        let named = || only_name(field_selector).filter(|_| matches!(verb, Verb::List | Verb::Watch | Verb::DeleteCollection));
+        let named =
+            || only_name(field_selector).filter(|_| matches!(verb, Verb::List | Verb::Watch | Verb::DeleteCollection));
         Self {
             verb: verb.as_str(),
             path: path_text,

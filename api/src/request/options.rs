@@ -157,6 +157,8 @@ pub(crate) struct WriteOptions {
     /// Whether it was named in the query rather than taken from the User-Agent.
     pub field_manager_given: bool,
     pub field_validation: FieldValidation,
+    /// Whether the query says so, rather than the default.
+    pub field_validation_given: bool,
     pub force: bool,
     /// Of a delete, for those who are asked whether it may be.
     pub delete: Option<DeleteOptions>,
@@ -198,6 +200,7 @@ impl WriteOptions {
             field_manager: given.map_or_else(|| manager_of(user_agent), str::to_owned),
             field_manager_given: given.is_some(),
             field_validation,
+            field_validation_given: query.filled("fieldValidation").is_some(),
             force: query.flag("force"),
             delete: None,
         })

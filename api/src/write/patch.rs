@@ -171,7 +171,10 @@ async fn merge_and_write(w: &mut Write<'_>, body: &[u8], part: Part) -> Result<W
     if managed {
         return Err(ApiError::bad_request("metadata.managedFields must be nil"));
     }
-    if w.options.field_validation == FieldValidation::Strict && !unknown.is_empty() {
+    // An apply owns what it says, and nobody can own what is not there: unknown fields are errors, as upstream. Who asks
+    // for warnings gets them, which upstream does not offer.
+    let lenient = w.options.field_validation_given && w.options.field_validation != FieldValidation::Strict;
+    if !lenient && !unknown.is_empty() {
         let lines: Vec<String> =
             unknown.iter().map(|field| format!(".{}: field not declared in schema ({field})", field.path)).collect();
         return Err(typed_patch_error(w, &lines.join(", ")));

@@ -69,7 +69,12 @@ pub(crate) fn print(w: &Write<'_>, body: &[u8], part: Part) -> Option<Print> {
         context.update(text.as_bytes());
     }
     context.update(&w.resource.life.form.since().to_le_bytes());
-    context.update(&[u8::from(options.force), u8::from(options.dry_run), options.field_validation as u8]);
+    context.update(&[
+        u8::from(options.force),
+        u8::from(options.dry_run),
+        options.field_validation as u8,
+        u8::from(options.field_validation_given),
+    ]);
     context.update(body);
     context.finish().as_ref().try_into().ok()
 }

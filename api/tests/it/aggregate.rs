@@ -235,7 +235,8 @@ async fn what_servers_need_to_know_users_is_published() {
     ask_as(server, manager(), "GET", path).send().await.expect(200);
     ask_as(server, manager(), "DELETE", path).send().await.expect(403);
     ask_as(server, Some(UserInfo::new("alice", &[])), "GET", path).send().await.expect(403);
-    let role = "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/extension-apiserver-authentication-reader";
+    let role =
+        "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/roles/extension-apiserver-authentication-reader";
     let role: Value = get(server, role).await.expect(200);
     assert_eq!(role["rules"][0]["resourceNames"], json!(["extension-apiserver-authentication"]));
     running.stop.cancel();

@@ -76,7 +76,10 @@ async fn a_server_that_is_not_trusted_is_not_asked() {
     serve_toys(server, backend.port).await;
     post(server, API_SERVICES, &api_service("toys.example", "v1", &other.ca_bundle)).await.expect(201);
     let message = reason(server, "v1.toys.example", "FailedDiscoveryCheck").await;
-    assert!(message.ends_with("tls: failed to verify certificate: x509: certificate signed by unknown authority"), "{message}");
+    assert!(
+        message.ends_with("tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+        "{message}"
+    );
     let path = format!("{API_SERVICES}/v1.toys.example");
     let anybody = json!({"spec": {"caBundle": null, "insecureSkipTLSVerify": true}});
     patch(server, "merge", &path, &anybody).await.expect(200);
@@ -155,7 +158,10 @@ async fn everything_that_is_served_here_has_an_api_service() {
     let server = server().await;
     let own = until(&server, "v1.berth.dev", |event| event["type"] == "ADDED").await;
     assert_eq!(own["metadata"]["labels"]["kube-aggregator.kubernetes.io/automanaged"], "onstart");
-    assert_eq!(own["spec"], json!({"group": "berth.dev", "version": "v1", "groupPriorityMinimum": 19_900, "versionPriority": 100}));
+    assert_eq!(
+        own["spec"],
+        json!({"group": "berth.dev", "version": "v1", "groupPriorityMinimum": 19_900, "versionPriority": 100})
+    );
     assert_eq!(own["status"]["conditions"][0]["reason"], "Local");
     let core = until(&server, "v1.", |event| event["type"] == "ADDED").await;
     assert_eq!((&core["spec"]["groupPriorityMinimum"], &core["spec"]["version"]), (&json!(18_000), &json!("v1")));
@@ -163,7 +169,10 @@ async fn everything_that_is_served_here_has_an_api_service() {
     let name = "v1.demo.example.com";
     let defined = until(&server, name, |event| event["type"] == "ADDED").await;
     assert_eq!(defined["metadata"]["labels"]["kube-aggregator.kubernetes.io/automanaged"], "true");
-    assert_eq!((&defined["spec"]["groupPriorityMinimum"], &defined["spec"]["versionPriority"]), (&json!(1000), &json!(100)));
+    assert_eq!(
+        (&defined["spec"]["groupPriorityMinimum"], &defined["spec"]["versionPriority"]),
+        (&json!(1000), &json!(100))
+    );
     // Kept as it must be, and served here all the while.
     let path = format!("{API_SERVICES}/{name}");
     let taken = json!({"spec": {"service": {"namespace": "default", "name": "toys"}, "insecureSkipTLSVerify": true}});

@@ -172,7 +172,9 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
             let url = "/openapi/v3/apis/toys.example/v1?hash=ABC";
             whole(200, json!({"paths": {"apis/toys.example/v1": {"serverRelativeURL": url}}}).to_string())
         }
-        ("GET", "/openapi/v3/apis/toys.example/v1") => whole(200, json!({"openapi": "3.0.0", "query": query}).to_string()),
+        ("GET", "/openapi/v3/apis/toys.example/v1") => {
+            whole(200, json!({"openapi": "3.0.0", "query": query}).to_string())
+        }
         ("GET", "/openapi/v2") => {
             let get = json!({"get": {"responses": {"200": {"schema": {"$ref": "#/definitions/example.toys.v1.Toy"}}}}});
             let document = json!({"swagger": "2.0", "paths": {(format!("{v1}/toys")): get, "/version": {}},
@@ -206,8 +208,12 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
         }
         _ => {
             let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            whole(200, json!({"method": method, "type": headers["content-type"].to_str().unwrap_or_default(),
-                "bytes": body.len(), "end": String::from_utf8_lossy(&body[body.len().saturating_sub(20)..])}).to_string())
+            whole(
+                200,
+                json!({"method": method, "type": headers["content-type"].to_str().unwrap_or_default(),
+                "bytes": body.len(), "end": String::from_utf8_lossy(&body[body.len().saturating_sub(20)..])})
+                .to_string(),
+            )
         }
     })
 }

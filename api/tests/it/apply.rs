@@ -62,11 +62,13 @@ async fn what_an_apply_must_say() {
     let mut reborn = with(json!({"color": "red"}));
     reborn["metadata"]["uid"] = json!("u-1");
     apply(&server, "m1", "", &reborn).await.expect(409);
-    let strict = apply(&server, "m1", "&fieldValidation=Strict", &with(json!({"color": "red", "bogus": 1}))).await;
-    let text = strict.text();
-    strict.expect(400);
-    assert!(text.contains(".spec.bogus: field not declared in schema"), "{text}");
-    let warned = apply(&server, "m1", "", &with(json!({"color": "red", "sise": 1}))).await;
+    for asked in ["&fieldValidation=Strict", ""] {
+        let strict = apply(&server, "m1", asked, &with(json!({"color": "red", "bogus": 1}))).await;
+        let text = strict.text();
+        strict.expect(400);
+        assert!(text.contains(".spec.bogus: field not declared in schema"), "{text}");
+    }
+    let warned = apply(&server, "m1", "&fieldValidation=Warn", &with(json!({"color": "red", "sise": 1}))).await;
     assert_eq!(warned.warnings(), [r#"299 - "unknown field \"spec.sise\", did you mean \"size\"?""#]);
     let yaml = ask(&server, "PATCH", &format!("{path}?fieldManager=m1"))
         .header("content-type", "application/apply-patch+yaml")
@@ -79,7 +81,7 @@ async fn what_an_apply_must_say() {
 async fn every_error_of_an_applied_object_is_told_at_once() {
     let server = server_with_widgets().await;
     let broken = json!({"color": "purple", "size": "many", "sise": 1, "ports": [{"port": "x"}, {"name": 7}]});
-    let refused = apply(&server, "m1", "", &with(broken)).await;
+    let refused = apply(&server, "m1", "&fieldValidation=Warn", &with(broken)).await;
     assert_eq!(refused.warnings(), [r#"299 - "unknown field \"spec.sise\", did you mean \"size\"?""#]);
     let status = refused.expect(422);
     let mut fields: Vec<&str> =

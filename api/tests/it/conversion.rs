@@ -120,7 +120,10 @@ async fn what_the_webhook_cannot_convert_is_an_error_with_its_words() {
     post(&server, V1, &v1("broken", "x:1")).await.expect(201);
     let status = get(&server, &format!("{V2}/broken")).await.expect(500);
     let message = status["message"].as_str().unwrap();
-    assert!(message.ends_with("conversion webhook for t.example.com/v1, Kind=Host failed: cannot convert"), "{message}");
+    assert!(
+        message.ends_with("conversion webhook for t.example.com/v1, Kind=Host failed: cannot convert"),
+        "{message}"
+    );
     get(&server, &format!("{V1}/broken")).await.expect(200);
 }
 
@@ -140,7 +143,8 @@ async fn a_webhook_that_is_not_there_hurts_only_who_needs_it() {
 async fn subresources_and_deletes_speak_both_versions() {
     let (server, _hook) = served().await;
     post(&server, V1, &v1("a", "x:1")).await.expect(201);
-    let status = patch(&server, "merge", &format!("{V2}/a/status"), &json!({"status": {"seen": true}})).await.expect(200);
+    let status =
+        patch(&server, "merge", &format!("{V2}/a/status"), &json!({"status": {"seen": true}})).await.expect(200);
     assert_eq!((&status["spec"]["host"], &status["status"]["seen"]), (&json!("x"), &json!(true)));
     let read = get(&server, &format!("{V1}/a")).await.expect(200);
     assert_eq!((&read["spec"]["hostPort"], &read["status"]["seen"]), (&json!("x:1"), &json!(true)));

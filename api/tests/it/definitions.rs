@@ -161,7 +161,9 @@ async fn what_decides_where_objects_are_stored_stays() {
     let status = put(&server, &path, &crd).await.expect(422);
     assert_eq!(
         causes(&status),
-        ["status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions"]
+        [
+            "status.storedVersions[0]: Invalid value: \"v1\": missing from spec.versions; v1 was previously a storage version, and must remain in spec.versions until a storage migration ensures no data remains persisted in v1 and removes v1 from status.storedVersions"
+        ]
     );
     // The way out: a new storage version, then no object of the old one, then the old one may go.
     let mut crd = get(&server, &path).await.expect(200);
@@ -171,7 +173,9 @@ async fn what_decides_where_objects_are_stored_stays() {
     crd["spec"]["versions"].as_array_mut().unwrap().push(v2);
     let crd = put(&server, &path, &crd).await.expect(200);
     assert_eq!(crd["status"]["storedVersions"], json!(["v1", "v2"]));
-    patch(&server, "merge", &format!("{path}/status"), &json!({"status": {"storedVersions": ["v2"]}})).await.expect(200);
+    patch(&server, "merge", &format!("{path}/status"), &json!({"status": {"storedVersions": ["v2"]}}))
+        .await
+        .expect(200);
     let remove = json!([{"op": "remove", "path": "/spec/versions/0"}]);
     patch(&server, "json", &path, &remove).await.expect(200);
     let mut last = 0;
@@ -198,9 +202,14 @@ async fn the_status_says_what_becomes_of_a_definition() {
     let mut held = widget("a");
     held["metadata"]["finalizers"] = json!(["x.io/f"]);
     post(&server, WIDGETS, &held).await.expect(201);
-    patch(&server, "merge", &path, &json!({"metadata": {"finalizers": ["customresourcecleanup.apiextensions.k8s.io", "x.io/g"]}}))
-        .await
-        .expect(200);
+    patch(
+        &server,
+        "merge",
+        &path,
+        &json!({"metadata": {"finalizers": ["customresourcecleanup.apiextensions.k8s.io", "x.io/g"]}}),
+    )
+    .await
+    .expect(200);
     delete(&server, &path).await.expect(200);
     let crd = until(&server, NAME, |crd| condition(crd, "Terminating").is_some()).await;
     let words = "CustomResource deletion is in progress";
@@ -227,14 +236,14 @@ async fn a_definition_that_was_never_served_goes_at_once() {
         crd["spec"]["names"] = json!({"plural": "gadgets", "kind": "Gadget", "shortNames": ["wd", "widget"]});
     });
     post(&server, DEFINITIONS, &rival).await.expect(201);
-    let crd =
-        until(&server, "gadgets.demo.example.com", |crd| condition(crd, "NamesAccepted").is_some()).await;
+    let crd = until(&server, "gadgets.demo.example.com", |crd| condition(crd, "NamesAccepted").is_some()).await;
     let words = "[\"wd\" is already in use, \"widget\" is already in use]";
     assert_eq!(condition(&crd, "NamesAccepted"), Some(("False", "ShortNamesConflict", words)));
     assert_eq!(condition(&crd, "Established"), Some(("False", "NotAccepted", "not all names are accepted")));
     assert_eq!(crd["status"]["acceptedNames"]["kind"], "Gadget");
     let path = format!("{DEFINITIONS}/gadgets.demo.example.com");
-    let watch = format!("{DEFINITIONS}?watch=1&timeoutSeconds=20&fieldSelector=metadata.name%3Dgadgets.demo.example.com");
+    let watch =
+        format!("{DEFINITIONS}?watch=1&timeoutSeconds=20&fieldSelector=metadata.name%3Dgadgets.demo.example.com");
     let mut lines = Lines::new(ask(&server, "GET", &watch).response().await);
     delete(&server, &path).await.expect(200);
     while lines.next().await.unwrap()["type"] != "DELETED" {}
@@ -276,10 +285,7 @@ async fn the_communitys_groups_tell_their_approval() {
     post(&server, DEFINITIONS, &crd).await.expect(201);
     let kind = "KubernetesAPIApprovalPolicyConformant";
     let crd = until(&server, "widgets.example.k8s.io", |crd| condition(crd, kind).is_some()).await;
-    assert_eq!(
-        condition(&crd, kind),
-        Some(("False", "UnapprovedAnnotation", "not approved: \"unapproved, a test\""))
-    );
+    assert_eq!(condition(&crd, kind), Some(("False", "UnapprovedAnnotation", "not approved: \"unapproved, a test\"")));
 }
 
 #[tokio::test]
@@ -313,10 +319,7 @@ async fn embedded_objects_must_say_what_they_are() {
     let status = post(&server, WIDGETS, &with(bad)).await.expect(422);
     let fields: Vec<&str> =
         status["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
-    assert_eq!(
-        fields,
-        ["spec.pod.apiVersion", "spec.pod.kind", "spec.pod.metadata.name", "spec.pod.metadata.labels"]
-    );
+    assert_eq!(fields, ["spec.pod.apiVersion", "spec.pod.kind", "spec.pod.metadata.name", "spec.pod.metadata.labels"]);
     let good = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"any": 1}});
     post(&server, WIDGETS, &with(good)).await.expect(201);
 }
@@ -337,7 +340,9 @@ async fn owners_in_a_version_that_is_gone_are_forgotten() {
     patch(&server, "apply", v0, &applied).await.expect(201);
     let owners = |object: &Value| -> Vec<String> {
         let list = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-        list.iter().map(|e| format!("{} {}", e["manager"].as_str().unwrap(), e["apiVersion"].as_str().unwrap())).collect()
+        list.iter()
+            .map(|e| format!("{} {}", e["manager"].as_str().unwrap(), e["apiVersion"].as_str().unwrap()))
+            .collect()
     };
     let path = format!("{WIDGETS}/a?fieldManager=new");
     let other = json!({"apiVersion": "demo.example.com/v1", "kind": "Widget", "spec": {"size": 5}});

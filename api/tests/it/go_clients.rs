@@ -49,7 +49,8 @@ async fn null_is_nothing_in_a_standard_kind() {
 async fn who_looks_for_the_services_of_the_cluster_is_told_that_there_are_none() {
     let server = server().await;
     let services = "/apis/berth.dev/v1/namespaces/kube-system/services";
-    let list = get(&server, &format!("{services}?labelSelector=kubernetes.io%2Fcluster-service%3Dtrue")).await.expect(200);
+    let list =
+        get(&server, &format!("{services}?labelSelector=kubernetes.io%2Fcluster-service%3Dtrue")).await.expect(200);
     assert_eq!((&list["apiVersion"], &list["kind"]), (&json!("v1"), &json!("ServiceList")), "{list}");
     assert_eq!(list["items"], json!([]));
     for others in [services.to_owned(), format!("{services}?labelSelector=a%3Db")] {

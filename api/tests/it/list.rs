@@ -129,9 +129,8 @@ async fn a_list_of_all_namespaces_is_ordered() {
     post(&server, "/api/v1/namespaces/aaa/configmaps", &config_map("y")).await.expect(201);
     let list = get(&server, "/api/v1/configmaps").await.expect(200);
     let all = list["items"].as_array().unwrap().iter();
-    let places: Vec<(&str, &str)> = all
-        .map(|i| (i["metadata"]["namespace"].as_str().unwrap(), i["metadata"]["name"].as_str().unwrap()))
-        .collect();
+    let places: Vec<(&str, &str)> =
+        all.map(|i| (i["metadata"]["namespace"].as_str().unwrap(), i["metadata"]["name"].as_str().unwrap())).collect();
     assert_eq!(places[..2], [("aaa", "y"), ("default", "z")], "the server's own follow");
     assert!(places.is_sorted(), "{places:?}");
     ask(&server, "POST", "/api/v1/configmaps").json(&config_map("q")).send().await;

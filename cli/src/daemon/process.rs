@@ -10,6 +10,8 @@ use crate::failure::{Failure, Outcome, exit};
 
 /// Threads for work at most: a node's control plane needs few, and each costs memory.
 const THREADS_MAX: usize = 4;
+/// Documents may be a hundred levels deep, and a debug build's frames are large. Only what is touched costs memory.
+const STACK_BYTES: usize = 8 << 20;
 /// Threads for blocking work (file reads, store commits) at most.
 const BLOCKING_THREADS_MAX: usize = 32;
 /// Arenas of the C library's allocator: one a thread, as is the default, would hold memory that nobody uses.
@@ -80,6 +82,7 @@ fn runtime() -> Outcome<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.clamp(1, THREADS_MAX))
         .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(STACK_BYTES)
         .thread_name("berth")
         .enable_all()
         .build()?;

@@ -30,7 +30,12 @@ impl Reconciler for Approver {
     }
 
     fn watches(&self) -> Vec<Watch> {
-        vec![Watch::itself::<SigningRequest>(), Watch::read_only::<Node>(), Watch::read_only::<TokenSecret>(), Watch::read_only::<Info>()]
+        vec![
+            Watch::itself::<SigningRequest>(),
+            Watch::read_only::<Node>(),
+            Watch::read_only::<TokenSecret>(),
+            Watch::read_only::<Info>(),
+        ]
     }
 
     fn reconcile<'a>(&'a self, key: &'a Key, ctx: &'a Context) -> BoxFuture<'a, Result<Next, Error>> {
@@ -79,12 +84,7 @@ async fn reconcile(key: &Key, ctx: &Context) -> Result<Next, Error> {
 
 /// Whether a serving certificate would speak for this node only: its DNS names are the node's or loopback's, and its
 /// addresses are no other node's, nor the API server's (`server`): an agent beside it waits for a person.
-fn is_own<'a>(
-    node: &str,
-    names: &csr::Names,
-    nodes: impl Iterator<Item = &'a Node>,
-    server: Option<&str>,
-) -> bool {
+fn is_own<'a>(node: &str, names: &csr::Names, nodes: impl Iterator<Item = &'a Node>, server: Option<&str>) -> bool {
     let is_server = |name: &str| server == Some(name);
     let own_name = |name: &String| name == node && !is_of_the_server(name) && !is_server(name) || name == "localhost";
     let is_free = |ip: &String, others: &[String]| !others.contains(ip) && !is_server(ip);
@@ -93,8 +93,7 @@ fn is_own<'a>(
         .filter_map(|other| other.status.as_ref())
         .flat_map(|status| status.addresses.iter().map(|address| address.address.clone()))
         .collect();
-    names.dns.iter().all(own_name)
-        && names.ips.iter().all(|ip| ip.is_loopback() || is_free(&ip.to_string(), &others))
+    names.dns.iter().all(own_name) && names.ips.iter().all(|ip| ip.is_loopback() || is_free(&ip.to_string(), &others))
 }
 
 /// Names by which clients know the API server and Services. Whoever joins chooses the name of its node: it must not be

@@ -138,7 +138,9 @@ fn quotas_count_and_a_definition_may_say_its_own_rules() {
         .complains("The Widget \"b\" is invalid: spec.size: Forbidden: size must be <= 100");
     let bad = berth_e2e::client_text("widgets.yaml").replace("self.size <= 100", "self.sise <= 100");
     k.with("apply -f -", &bad).code(1).complains("undefined field 'sise'");
-    k.ok("describe crd widgets.demo.example.com").says("Kind:         CustomResourceDefinition").says("self.size <= 100");
+    k.ok("describe crd widgets.demo.example.com")
+        .says("Kind:         CustomResourceDefinition")
+        .says("self.size <= 100");
     cluster.purge();
 }
 

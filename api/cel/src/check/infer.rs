@@ -45,10 +45,7 @@ fn assignable(bindings: &mut Bindings, from: &Type, to: &Type) -> bool {
 
 /// Null may stand for objects and for what only functions make.
 fn is_nullable(of: &Type) -> bool {
-    matches!(
-        of,
-        Type::Null | Type::Object(_) | Type::Opaque(_) | Type::Optional(_) | Type::Timestamp | Type::Duration
-    )
+    matches!(of, Type::Null | Type::Object(_) | Type::Opaque(_) | Type::Optional(_) | Type::Timestamp | Type::Duration)
 }
 
 enum Substitution {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::{Range, SizeOracle, Step, extension, library, standard};
 use crate::Checked;
-use crate::ast::{ACCUMULATOR, Bind, Call, Comprehension, Element, Entry, Expr, ExprId, ExprKind, Ident, Literal, Slot};
+use crate::ast::{
+    ACCUMULATOR, Bind, Call, Comprehension, Element, Entry, Expr, ExprId, ExprKind, Ident, Literal, Slot,
+};
 use crate::types::Type;
 
 /// Base costs of making things (cel-go's `common` package).

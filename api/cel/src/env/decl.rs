@@ -127,7 +127,9 @@ impl DeclType {
     /// The fewest bytes a value takes in JSON.
     #[must_use]
     pub fn min_size(&self) -> u64 {
-        use crate::cost::limits::{DATE, MIN_BOOL, MIN_COLLECTION, MIN_DURATION, MIN_NUMBER, MIN_STRING, MIN_TIMESTAMP};
+        use crate::cost::limits::{
+            DATE, MIN_BOOL, MIN_COLLECTION, MIN_DURATION, MIN_NUMBER, MIN_STRING, MIN_TIMESTAMP,
+        };
         match self {
             Self::Dyn | Self::Int | Self::Uint | Self::Double | Self::Opaque(_) | Self::Null => MIN_NUMBER,
             Self::Bool => MIN_BOOL,

@@ -87,9 +87,9 @@ impl Env {
     }
 
     fn is_open(&self, name: &str) -> bool {
-        self.open.iter().any(|root| {
-            name.strip_prefix(root.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
+        self.open
+            .iter()
+            .any(|root| name.strip_prefix(root.as_ref()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }
 
     /// The type of a field of an object.

@@ -160,10 +160,8 @@ fn identifier(rest: &[char]) -> Scan {
 
 /// A field name in backticks: letters, digits and `_.-/ `.
 fn escaped_identifier(rest: &[char]) -> Scan {
-    let inner = rest[1..]
-        .iter()
-        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' '))
-        .count();
+    let inner =
+        rest[1..].iter().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ' ')).count();
     let closed = rest.get(1 + inner) == Some(&'`');
     if inner == 0 || !closed { Scan::Bad(inner + 2) } else { Scan::Token(Kind::EscapedIdentifier, inner + 2) }
 }

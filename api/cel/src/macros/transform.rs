@@ -12,7 +12,11 @@ pub(super) fn list(parser: &mut Parser<'_>, offset: u32, range: Expr, mut args: 
     let vars = fold::two(&mut args)?;
     let step = fold::append_transformed(parser, offset, args)?;
     let init = parser.list(offset, Vec::new())?;
-    fold::build(parser, offset, Parts { fold: Fold::TransformList, vars, range, init, condition: None, step, result: None })
+    fold::build(
+        parser,
+        offset,
+        Parts { fold: Fold::TransformList, vars, range, init, condition: None, step, result: None },
+    )
 }
 
 pub(super) fn map(parser: &mut Parser<'_>, offset: u32, range: Expr, mut args: Vec<Expr>) -> Expanded {

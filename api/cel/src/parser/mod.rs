@@ -44,10 +44,7 @@ pub fn parse(source: &str) -> Result<Parsed, Issues> {
     if chars.len() > EXPRESSION_CHARS_MAX {
         let size = chars.len();
         let limit = EXPRESSION_CHARS_MAX;
-        issues.report(
-            NO_LOCATION,
-            format!("expression code point size exceeds limit: size: {size}, limit {limit}"),
-        );
+        issues.report(NO_LOCATION, format!("expression code point size exceeds limit: size: {size}, limit {limit}"));
         return Err(issues);
     }
     let tokens = lexer::tokenize(&chars, &mut issues);

@@ -50,13 +50,7 @@ impl Parser<'_> {
         self.any_call(offset, Some(target), function, args)
     }
 
-    fn any_call(
-        &mut self,
-        offset: u32,
-        target: Option<Expr>,
-        function: &str,
-        args: Vec<Expr>,
-    ) -> Result<Expr, Stop> {
+    fn any_call(&mut self, offset: u32, target: Option<Expr>, function: &str, args: Vec<Expr>) -> Result<Expr, Stop> {
         let call = Call { target, function: function.into(), args, overloads: Vec::new() };
         self.node(offset, ExprKind::Call(Box::new(call)))
     }

@@ -100,8 +100,7 @@ impl Client {
     pub(super) async fn bind(&mut self, dn: &str, password: &str) -> Result<bool, ClientError> {
         let id = self.id();
         self.stream.write_all(&message::bind(id, dn, password)).await?;
-        let (answered, tag, code) =
-            next(&mut self.stream, &mut self.buffer, message::result_code).await?;
+        let (answered, tag, code) = next(&mut self.stream, &mut self.buffer, message::result_code).await?;
         if answered != id || tag != BIND_RESPONSE {
             return Err(ClientError::Malformed);
         }

@@ -38,8 +38,7 @@ pub(crate) fn check_definition(schema: &Value, base: &str, costs_known: bool) ->
     let name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema";
     if let Some(message) = excess(name, total, limits::DEFINITION_COST_MAX) {
         costly.sort_by_key(|(_, cost)| std::cmp::Reverse(*cost));
-        let contributed =
-            "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
+        let contributed = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema";
         schema_errors.extend(costly.into_iter().take(COSTLY_MAX).map(|(at, _)| FieldError::forbidden(at, contributed)));
         schema_errors.push(FieldError::forbidden(path.to_string(), &message));
     }

@@ -164,7 +164,8 @@ impl Walk<'_> {
         let ty = Value::from(&*node.ty);
         if self.budget.remaining() == 0 {
             self.spent = true;
-            let message = "validation failed due to running out of cost budget, no further validation rules will be run";
+            let message =
+                "validation failed due to running out of cost budget, no further validation rules will be run";
             self.push(FieldError::invalid(path.to_string(), &ty, message));
             return;
         }
@@ -261,7 +262,9 @@ impl Walk<'_> {
             }
             ErrorKind::CostLimit => {
                 self.spent = true;
-                format!("'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}")
+                format!(
+                    "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}"
+                )
             }
             ErrorKind::Runtime if error.message().starts_with("no such overload") => format!(
                 "'{error}': call arguments did not match a supported operator, function or macro signature for rule: {shown}"

@@ -137,7 +137,6 @@ pub(super) fn compile_message(rule: &Written<'_>, env: &Env) -> Result<Option<Co
     if checked.output != Type::String {
         return Err("messageExpression must evaluate to a string".to_owned());
     }
-    let program =
-        Program::new(&checked).map_err(|error| format!("messageExpression instantiation failed: {error}"))?;
+    let program = Program::new(&checked).map_err(|error| format!("messageExpression instantiation failed: {error}"))?;
     Ok(Some(Compiled { checked, program }))
 }

@@ -43,7 +43,10 @@ fn sized() -> Value {
 fn messages_reasons_and_paths_are_those_of_the_rule() {
     let table = [
         (json!({"rule": "self.size <= 100"}), "FieldValueInvalid spec: Invalid value: failed rule: self.size <= 100"),
-        (json!({"rule": "self.size <= 100", "message": " too large "}), "FieldValueInvalid spec: Invalid value: too large"),
+        (
+            json!({"rule": "self.size <= 100", "message": " too large "}),
+            "FieldValueInvalid spec: Invalid value: too large",
+        ),
         (
             json!({"rule": "self.size <= 100", "message": "size must be <= 100", "reason": "FieldValueForbidden", "fieldPath": ".size"}),
             "FieldValueForbidden spec.size: Forbidden: size must be <= 100",
@@ -100,10 +103,13 @@ fn rules_wait_until_the_object_has_its_form() {
 
 #[test]
 fn transition_rules_need_an_old_value() {
-    let schema = with_rules(sized(), json!([
-        {"rule": "self.size >= oldSelf.size", "message": "may not shrink"},
-        {"rule": "oldSelf.hasValue() || self.size < 10", "message": "starts small", "optionalOldSelf": true},
-    ]));
+    let schema = with_rules(
+        sized(),
+        json!([
+            {"rule": "self.size >= oldSelf.size", "message": "may not shrink"},
+            {"rule": "oldSelf.hasValue() || self.size < 10", "message": "starts small", "optionalOldSelf": true},
+        ]),
+    );
     assert_eq!(defined(&schema), [""; 0]);
     assert_eq!(told(&schema, json!({"size": 5})), [""; 0]);
     assert_eq!(told(&schema, json!({"size": 50})), ["FieldValueInvalid spec: Invalid value: starts small"]);
@@ -136,7 +142,9 @@ fn items_meet_their_old_selves_by_key_only() {
     let schema = json!({"type": "object", "properties": {"spec": atomic}});
     assert_eq!(
         defined(&schema),
-        [r#"s.properties[spec].items.x-kubernetes-validations[0].rule: Invalid value: "self.port >= oldSelf.port": oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[spec]"#]
+        [
+            r#"s.properties[spec].items.x-kubernetes-validations[0].rule: Invalid value: "self.port >= oldSelf.port": oldSelf cannot be used on the uncorrelatable portion of the schema within s.properties[spec]"#
+        ]
     );
 }
 
@@ -157,7 +165,10 @@ fn what_did_not_change_is_a_warning() {
     assert_eq!(warnings, ["spec.a: Invalid value: a", "spec.l[0]: Invalid value: 7: l"]);
     let new = json!({"a": {"x": 8}, "l": [7, 2]});
     let (errors, warnings) = changed(&schema, old, new);
-    assert_eq!(errors, ["FieldValueInvalid spec.a: Invalid value: a", "FieldValueInvalid spec.l[0]: Invalid value: 7: l"]);
+    assert_eq!(
+        errors,
+        ["FieldValueInvalid spec.a: Invalid value: a", "FieldValueInvalid spec.l[0]: Invalid value: 7: l"]
+    );
     assert_eq!(warnings, [""; 0], "items of an atomic list cannot be told apart: all of it must stay");
 }
 
@@ -216,14 +227,18 @@ fn costs_are_bounded_for_a_rule_and_for_an_object() {
     let spec = json!({"a": vec![1; 1000]});
     assert_eq!(
         told(&one, spec.clone()),
-        [r#"FieldValueInvalid spec: Invalid value: "object": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: m"#]
+        [
+            r#"FieldValueInvalid spec: Invalid value: "object": 'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: m"#
+        ]
     );
     let mut many = schema;
     let rules = vec![json!({"rule": "self.a.all(x, self.a.all(y, x + y != 1))"}); 40];
     many["properties"]["spec"]["x-kubernetes-validations"] = json!(rules);
     assert_eq!(
         told(&many, json!({"a": vec![1; 280]})),
-        [r#"FieldValueInvalid spec: Invalid value: "object": validation failed due to running out of cost budget, no further validation rules will be run"#]
+        [
+            r#"FieldValueInvalid spec: Invalid value: "object": validation failed due to running out of cost budget, no further validation rules will be run"#
+        ]
     );
     assert_eq!(told(&many, json!({"a": vec![1; 10]})), [""; 0]);
 }
@@ -232,24 +247,49 @@ fn costs_are_bounded_for_a_rule_and_for_an_object() {
 fn rules_that_make_no_sense_are_refused_in_the_words_of_kubernetes() {
     let at = "s.properties[spec].x-kubernetes-validations[0]";
     let go = |rule: &str| {
-        format!(r#"{{"Rule":"{rule}","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}}"#)
+        format!(
+            r#"{{"Rule":"{rule}","Message":"","MessageExpression":"","Reason":null,"FieldPath":"","OptionalOldSelf":null}}"#
+        )
     };
     let table = [
         (json!({"rule": " "}), format!("{at}.rule: Required value: rule is not specified")),
-        (json!({"rule": "true", "message": " "}), format!(r#"{at}.message: Invalid value: " ": must be non-empty if specified"#)),
-        (json!({"rule": "true", "message": "a\nb"}), format!(r#"{at}.message: Invalid value: "a\nb": must not contain line breaks"#)),
-        (json!({"rule": "true\n&& true"}), format!("{at}.message: Required value: message must be specified if rule contains line breaks")),
-        (json!({"rule": "true", "messageExpression": " "}), format!("{at}.messageExpression: Required value: messageExpression must be non-empty if specified")),
+        (
+            json!({"rule": "true", "message": " "}),
+            format!(r#"{at}.message: Invalid value: " ": must be non-empty if specified"#),
+        ),
+        (
+            json!({"rule": "true", "message": "a\nb"}),
+            format!(r#"{at}.message: Invalid value: "a\nb": must not contain line breaks"#),
+        ),
+        (
+            json!({"rule": "true\n&& true"}),
+            format!("{at}.message: Required value: message must be specified if rule contains line breaks"),
+        ),
+        (
+            json!({"rule": "true", "messageExpression": " "}),
+            format!("{at}.messageExpression: Required value: messageExpression must be non-empty if specified"),
+        ),
         (
             json!({"rule": "true", "reason": "Nope"}),
-            format!(r#"{at}.reason: Unsupported value: "Nope": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired""#),
+            format!(
+                r#"{at}.reason: Unsupported value: "Nope": supported values: "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired""#
+            ),
         ),
-        (json!({"rule": "true", "fieldPath": ".nope"}), format!(r#"{at}.fieldPath: Invalid value: ".nope": must be a valid path"#)),
+        (
+            json!({"rule": "true", "fieldPath": ".nope"}),
+            format!(r#"{at}.fieldPath: Invalid value: ".nope": must be a valid path"#),
+        ),
         (
             json!({"rule": "self.zise < 1"}),
-            format!("{at}.rule: Invalid value: {}: compilation failed: ERROR: <input>:1:5: undefined field 'zise'\n | self.zise < 1\n | ....^", go("self.zise \\u003c 1")),
+            format!(
+                "{at}.rule: Invalid value: {}: compilation failed: ERROR: <input>:1:5: undefined field 'zise'\n | self.zise < 1\n | ....^",
+                go("self.zise \\u003c 1")
+            ),
         ),
-        (json!({"rule": "self.size"}), format!("{at}.rule: Invalid value: {}: cel expression must evaluate to a bool", go("self.size"))),
+        (
+            json!({"rule": "self.size"}),
+            format!("{at}.rule: Invalid value: {}: cel expression must evaluate to a bool", go("self.size")),
+        ),
         (
             json!({"rule": "true", "optionalOldSelf": true}),
             format!("{at}.optionalOldSelf: Invalid value: true: may not be set if oldSelf is not used in rule"),
@@ -275,8 +315,12 @@ fn rules_that_cost_too_much_are_refused_unless_they_were_there() {
         errors,
         [
             format!("{at}: Forbidden: estimated rule cost exceeds budget by factor of more than 100x {hint}"),
-            format!("{at}: Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"),
-            format!("s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x {hint}"),
+            format!(
+                "{at}: Forbidden: contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
+            ),
+            format!(
+                "s: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor of more than 100x {hint}"
+            ),
         ]
     );
     let known = Structural::check_definition(&schema, "s", true);

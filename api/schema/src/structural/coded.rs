@@ -85,7 +85,8 @@ fn is_hex(text: &str) -> bool {
 
 fn is_uuid(text: &str, version: u8) -> bool {
     let digits: Vec<u8> = text.bytes().filter(|b| *b != b'-').collect();
-    let variant = version == 3 || digits.get(16).is_some_and(|d| matches!(d.to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b'));
+    let variant =
+        version == 3 || digits.get(16).is_some_and(|d| matches!(d.to_ascii_lowercase(), b'8' | b'9' | b'a' | b'b'));
     digits.len() == 32
         && matches!(text.len(), 32 | 36)
         && digits.iter().all(u8::is_ascii_hexdigit)

@@ -43,7 +43,9 @@ const VALUES_ONLY: Place = Place::Junctor { typed: false, choice: false };
 
 /// Whether the anyOf of a schema is exactly the choice between integer and string.
 fn is_choice(map: &Map<String, Value>) -> bool {
-    let is = |schema: &Value, name: &str| schema.as_object().is_some_and(|map| map.len() == 1 && map.get("type").is_some_and(|t| t == name));
+    let is = |schema: &Value, name: &str| {
+        schema.as_object().is_some_and(|map| map.len() == 1 && map.get("type").is_some_and(|t| t == name))
+    };
     match map.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
         Some([first, second]) => is(first, "integer") && is(second, "string"),
         _ => false,
@@ -245,13 +247,7 @@ impl Compiler {
         }
     }
 
-    fn checks(
-        &mut self,
-        map: &Map<String, Value>,
-        path: &Path<'_>,
-        place: Place,
-        depth: usize,
-    ) -> Option<Box<Checks>> {
+    fn checks(&mut self, map: &Map<String, Value>, path: &Path<'_>, place: Place, depth: usize) -> Option<Box<Checks>> {
         // Two forms of int-or-string spell out their types: an anyOf, or an anyOf as the first of an allOf.
         let may_choose = !matches!(place, Place::Junctor { choice: false, .. });
         let choice = Place::Junctor { typed: may_choose && is_choice(map), choice: false };

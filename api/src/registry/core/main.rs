@@ -21,7 +21,13 @@ pub(super) fn kinds() -> Vec<CoreKind> {
             columns: || named(&[text("Status"), text("Age")]),
             cells: |object, now| vec![name(object), object["status"]["phase"].clone(), aged(object, now)],
             selectable: &["status.phase"],
-            rules: Rules { name: NameRule::Label, returns_deleted: true, delete_collection: false, status_takes_metadata: true, ..Rules::CORE },
+            rules: Rules {
+                name: NameRule::Label,
+                returns_deleted: true,
+                delete_collection: false,
+                status_takes_metadata: true,
+                ..Rules::CORE
+            },
             ..BASE
         },
         CoreKind {

@@ -22,7 +22,9 @@ pub(super) enum Approval {
 
 /// Whether a group is the community's.
 pub(super) fn is_protected(group: &str) -> bool {
-    ["k8s.io", "kubernetes.io"].iter().any(|root| group.strip_suffix(root).is_some_and(|p| p.is_empty() || p.ends_with('.')))
+    ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|root| group.strip_suffix(root).is_some_and(|p| p.is_empty() || p.ends_with('.')))
 }
 
 impl Approval {
@@ -31,9 +33,9 @@ impl Approval {
             "" => Self::Missing,
             text if text.starts_with("unapproved") => Self::Bypassed,
             text => {
-                let has_host = text.split_once("://").is_some_and(|(scheme, rest)| {
-                    !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/')
-                });
+                let has_host = text
+                    .split_once("://")
+                    .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty() && !rest.starts_with('/'));
                 if has_host { Self::Given } else { Self::Invalid }
             }
         }

@@ -27,10 +27,7 @@ pub(super) fn settled_status(crd: &Value, settled: &Settled) -> Value {
             // Who was established once is so for good, under the names it had.
             let established = conditions(crd).find(|c| c["type"] == "Established" && c["status"] == "True").cloned();
             let refused = || condition(crd, "Established", "False", "NotAccepted", "not all names are accepted");
-            vec![
-                condition(crd, "NamesAccepted", "False", reason, message),
-                established.unwrap_or_else(refused),
-            ]
+            vec![condition(crd, "NamesAccepted", "False", reason, message), established.unwrap_or_else(refused)]
         }
     };
     if approval::is_protected(crd["spec"]["group"].as_str().unwrap_or_default()) {

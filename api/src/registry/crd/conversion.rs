@@ -38,8 +38,7 @@ impl Conversion {
     /// # Errors
     /// 500 when the webhook fails or answers what cannot be; the objects are then as they were.
     pub(crate) async fn convert(&self, server: &Inner, wanted: &str, objects: &mut [Value]) -> Result<(), ApiError> {
-        let others: Vec<usize> =
-            (0..objects.len()).filter(|index| objects[*index]["apiVersion"] != wanted).collect();
+        let others: Vec<usize> = (0..objects.len()).filter(|index| objects[*index]["apiVersion"] != wanted).collect();
         let Some(first) = others.first() else { return Ok(()) };
         let from = objects[*first]["apiVersion"].as_str().unwrap_or_default().to_owned();
         let failed =
@@ -58,11 +57,8 @@ impl Conversion {
                 bytes = 0;
             }
         }
-        let checked: Result<Vec<Value>, String> = others
-            .iter()
-            .zip(&converted)
-            .map(|(index, new)| self.checked(wanted, &objects[*index], new))
-            .collect();
+        let checked: Result<Vec<Value>, String> =
+            others.iter().zip(&converted).map(|(index, new)| self.checked(wanted, &objects[*index], new)).collect();
         for (index, new) in others.iter().zip(checked.map_err(|why| failed(&why))?) {
             objects[*index] = new;
         }

@@ -21,7 +21,12 @@ use crate::write::meta;
 
 /// Serves what is stored already, and follows changes from then on until the server stops.
 pub(crate) async fn start(inner: &Arc<Inner>) -> Result<(), StoreError> {
-    let mut follower = Follower { inner: Arc::clone(inner), served: HashMap::new(), clearing: HashSet::new(), refused: HashSet::new() };
+    let mut follower = Follower {
+        inner: Arc::clone(inner),
+        served: HashMap::new(),
+        clearing: HashSet::new(),
+        refused: HashSet::new(),
+    };
     let rows = inner.registry.snapshot();
     let Some(row) = rows.find(GROUP, "v1", PLURAL) else { return Ok(()) };
     let storage = Arc::clone(&row.storage);

@@ -202,10 +202,7 @@ mod tests {
         crd["metadata"]["name"] = json!("x.demo.example.com");
         crd["spec"]["versions"][0]["storage"] = json!(false);
         crd["spec"]["versions"][0]["schema"] = Value::Null;
-        assert_eq!(
-            fields(&crd, None),
-            ["metadata.name", "spec.versions[0].schema.openAPIV3Schema", "spec.versions"]
-        );
+        assert_eq!(fields(&crd, None), ["metadata.name", "spec.versions[0].schema.openAPIV3Schema", "spec.versions"]);
         let mut old = good();
         let mut new = good();
         new["spec"]["scope"] = json!("Cluster");

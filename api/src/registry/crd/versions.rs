@@ -84,7 +84,11 @@ pub(super) fn validate(spec: &Value, old: Option<&Value>, errors: &mut Vec<Field
 fn places<'v>(versions: &'v [Value], part: &str, shared: &str) -> Vec<(&'v Value, String)> {
     match versions {
         [first, rest @ ..] if rest.iter().all(|version| version[part] == first[part]) => {
-            if first[part].is_null() { Vec::new() } else { vec![(first, shared.to_owned())] }
+            if first[part].is_null() {
+                Vec::new()
+            } else {
+                vec![(first, shared.to_owned())]
+            }
         }
         _ => {
             let own = versions.iter().enumerate().filter(|(_, version)| !version[part].is_null());

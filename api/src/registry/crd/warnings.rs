@@ -6,9 +6,32 @@ use serde_json::Value;
 
 /// Formats of strings that mean something, without their dashes.
 const STRING_FORMATS: [&str; 26] = [
-    "bsonobjectid", "uri", "email", "hostname", "ipv4", "ipv6", "cidr", "mac", "uuid", "uuid3", "uuid4", "uuid5", "isbn",
-    "isbn10", "isbn13", "creditcard", "ssn", "hexcolor", "rgbcolor", "byte", "password", "date", "duration", "datetime",
-    "k8sshortname", "k8slongname",
+    "bsonobjectid",
+    "uri",
+    "email",
+    "hostname",
+    "ipv4",
+    "ipv6",
+    "cidr",
+    "mac",
+    "uuid",
+    "uuid3",
+    "uuid4",
+    "uuid5",
+    "isbn",
+    "isbn10",
+    "isbn13",
+    "creditcard",
+    "ssn",
+    "hexcolor",
+    "rgbcolor",
+    "byte",
+    "password",
+    "date",
+    "duration",
+    "datetime",
+    "k8sshortname",
+    "k8slongname",
 ];
 
 /// Warns of formats that are not checked, and of sets whose items cannot be told apart.
@@ -51,7 +74,11 @@ impl<'s> Found<'s> {
         for name in ["allOf", "anyOf", "oneOf"] {
             map.get(name).and_then(Value::as_array).into_iter().flatten().for_each(|schema| self.visit(schema));
         }
-        map.get("properties").and_then(Value::as_object).into_iter().flatten().for_each(|(_, schema)| self.visit(schema));
+        map.get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .for_each(|(_, schema)| self.visit(schema));
     }
 }
 

@@ -64,7 +64,13 @@ impl Shared {
             kept: VecDeque::new(),
             relists_count: 0,
         };
-        Self { extractor, state: RwLock::new(state), applied: Notify::new(), events: Arc::default(), changes: AtomicU64::new(1) }
+        Self {
+            extractor,
+            state: RwLock::new(state),
+            applied: Notify::new(),
+            events: Arc::default(),
+            changes: AtomicU64::new(1),
+        }
     }
 
     /// Replaces everything by a fresh list. Watchers cannot go on over this.

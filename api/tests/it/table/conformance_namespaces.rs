@@ -1,6 +1,6 @@
 //! Upstream's conformance specs of namespaces and of the core kinds in them.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
 

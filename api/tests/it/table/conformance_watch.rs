@@ -129,10 +129,10 @@ async fn pages_of_objects_and_of_rows_have_all_of_them() {
                 let items = page[field].as_array().unwrap();
                 assert!(limit == 0 || items.len() <= limit);
                 let name = |item: &Value| {
-                    item.pointer("/metadata/name").or(item.pointer("/object/metadata/name")).cloned().unwrap()
+                    item.pointer("/metadata/name").or_else(|| item.pointer("/object/metadata/name")).cloned().unwrap()
                 };
                 seen.extend(items.iter().map(name));
-                assert_eq!(*state.get_or_insert(revision(&page)), revision(&page), "one state");
+                assert_eq!(*state.get_or_insert_with(|| revision(&page)), revision(&page), "one state");
                 token = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
                 if token.is_empty() {
                     break;
