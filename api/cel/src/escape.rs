@@ -31,13 +31,19 @@ const RESERVED: [&str; 21] = [
 
 const SEQUENCES: [(&str, &str); 4] = [("__", "underscores"), (".", "dot"), ("-", "dash"), ("/", "slash")];
 
+/// Whether a word of the language names nothing.
+#[must_use]
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// The name an expression uses for a property; nothing when it cannot name it.
 #[must_use]
 pub fn escape(property: &str) -> Option<Cow<'_, str>> {
     if property.is_empty() || property.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    if RESERVED.contains(&property) {
+    if is_reserved(property) {
         return Some(Cow::Owned(format!("__{property}__")));
     }
     if !property.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/')) {

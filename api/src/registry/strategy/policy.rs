@@ -20,30 +20,6 @@ const ACTIONS: &[&str] = &["Audit", "Deny", "Warn"];
 const NOT_FOUND_ACTIONS: &[&str] = &["Deny", "Allow"];
 const PATCH_TYPES: &[&str] = &["ApplyConfiguration", "JSONPatch"];
 const REINVOCATIONS: &[&str] = &["IfNeeded", "Never"];
-/// Words of the expression language that name nothing.
-const RESERVED: &[&str] = &[
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 
 pub(super) fn prepare(object: &mut Value) {
     let Some(spec) = object.get_mut("spec") else { return };
@@ -183,7 +159,7 @@ fn check_common(spec: &Value, errors: &mut Vec<FieldError>) {
 
 fn is_identifier(name: &str) -> bool {
     let starts = name.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic());
-    starts && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) && !RESERVED.contains(&name)
+    starts && name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()) && !berth_cel::escape::is_reserved(name)
 }
 
 fn check_param_kind(kind: &Value, errors: &mut Vec<FieldError>) {
