@@ -80,7 +80,6 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
         () = agent.wait_ready() => checklist.done(&mut ctx.term, "node", &format!("{} of {}, listening on {address}", args.node.name(), session.server())),
         wanted = &mut wanted => return wanted.map(|()| exit::OK),
     }
-    process::trim_memory();
     wanted.await?;
     stop.cancel();
     let _ = rotating.await;

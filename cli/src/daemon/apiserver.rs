@@ -54,7 +54,6 @@ async fn serve(args: Args, ctx: &mut Ctx) -> Outcome {
     let mut plane = Plane::start(&layout, store, listener, &args.tls_san, &args.limits, &args.means).await?;
     checklist.done(&mut ctx.term, "API", &plane.url);
     ctx.term.say(&format!("ready in {}; kubeconfig: {}", checklist.time(), layout.admin_kubeconfig().display()));
-    process::trim_memory();
     tokio::select! {
         wanted = process::stop_wanted() => wanted?,
         failure = plane.ended() => return Err(failure),

@@ -58,7 +58,6 @@ async fn control(args: Args, ctx: &mut Ctx) -> Outcome {
         () = handle.wait_ready() => checklist.done(&mut ctx.term, "controllers", &format!("of {}; health on http://{address}", session.server())),
         wanted = &mut wanted => return wanted.map(|()| exit::OK),
     }
-    process::trim_memory();
     wanted.await?;
     serving.abort();
     let _ = serving.await;

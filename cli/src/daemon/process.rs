@@ -14,8 +14,6 @@ const THREADS_MAX: usize = 4;
 const STACK_BYTES: usize = 8 << 20;
 /// Threads for blocking work (file reads, store commits) at most.
 const BLOCKING_THREADS_MAX: usize = 32;
-/// Arenas of the C library's allocator: one a thread, as is the default, would hold memory that nobody uses.
-const MALLOC_ARENAS_MAX: i32 = 2;
 
 /// What still runs on blocking threads after a daemon's work is done gets this long.
 const LEFTOVERS_END_WITHIN: Duration = Duration::from_secs(2);
@@ -53,24 +51,16 @@ impl LogArgs {
 
 /// Prepares the process, before any thread is started.
 fn prepare() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: mallopt only sets a number of the allocator; no other thread runs yet.
+    // The allocator asks for huge pages, which cost a quiet server half its memory again and win nothing here.
+    // Containers' helpers undo it for what they start.
+    // SAFETY: prctl with these arguments only sets a flag of the process.
     unsafe {
-        libc::mallopt(libc::M_ARENA_MAX, MALLOC_ARENAS_MAX);
+        libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0);
     }
     // Watches and logs are connections: as many as we are allowed.
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
-}
-
-/// Gives memory that start-up needed back to the system.
-pub(crate) fn trim_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: malloc_trim may be called at any time from any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// The runtime of a long-running part.

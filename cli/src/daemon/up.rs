@@ -99,7 +99,6 @@ async fn up(args: Args, ctx: &mut Ctx) -> Outcome {
         Ok(true) => {
             checklist.done(&mut ctx.term, "node", &format!("{node_name} is ready"));
             summary(ctx, &layout, &cluster, &checklist);
-            process::trim_memory();
             tokio::select! {
                 wanted = &mut stop => wanted,
                 failure = cluster.plane.ended() => Err(failure),

@@ -21,7 +21,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let Some(token) = BootstrapToken::parse(token) else { return };
     assert_eq!(BootstrapToken::parse(&token.reveal()).map(|again| again.reveal()), Some(token.reveal()));
     assert!(!format!("{token:?}").contains(token.reveal_secret()), "a secret is not printed");
-    if let Ok(subject) = check(&token, &secret, Usage::Signing, 0).or_else(|_| check(&token, &secret, Usage::Authentication, 0))
+    if let Ok(subject) =
+        check(&token, &secret, Usage::Signing, 0).or_else(|_| check(&token, &secret, Usage::Authentication, 0))
     {
         assert!(format!("{subject:?}").contains(&token.id));
     }
