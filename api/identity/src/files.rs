@@ -5,7 +5,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Writes a file that only its owner can read: beside its place, to disk, then into its place.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
+///
+/// # Errors
+/// What the file system says.
+pub fn write_private(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();

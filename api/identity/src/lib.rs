@@ -6,7 +6,7 @@
 pub mod bootstrap;
 pub mod csr;
 mod der;
-mod files;
+pub mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
