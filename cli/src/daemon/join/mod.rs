@@ -86,7 +86,7 @@ pub(crate) async fn join(args: &JoinArgs, home: &Home, who: &Who, ctx: &mut Ctx)
     let ca_pem = discover::authority(server, &token, &args.ca_hash, args.ca_file.as_deref()).await?;
     ctx.term.say(&format!("joining {server} as node {}", who.node));
     let bearer = discover::bearer(server, &ca_pem, &token)?;
-    let issued = client(&bearer, home, who, args.join_timeout, &mut |text| ctx.term.say(text)).await?;
+    let issued = ask(&bearer, home, who, Purpose::Client, args.join_timeout, &mut |text| ctx.term.say(text)).await?;
     home.write_client(server, &ca_pem, &who.user(), &issued)?;
     home.forget_pending(Purpose::Client);
     Ok(())
@@ -106,7 +106,7 @@ pub(crate) async fn serving(
     if let Some(kept) = home.serving(now()) {
         return Ok(kept);
     }
-    let issued = new_serving(session, home, who, patience, &mut |text| ctx.term.say(text)).await?;
+    let issued = ask(session, home, who, Purpose::Serving, patience, &mut |text| ctx.term.say(text)).await?;
     home.write_serving(&issued)?;
     home.forget_pending(Purpose::Serving);
     Ok(issued)
@@ -119,42 +119,23 @@ impl JoinArgs {
     }
 }
 
-async fn client(
+/// Asks for the certificate of a purpose, with the key that is kept until there is an answer.
+async fn ask(
     session: &Session,
     home: &Home,
     who: &Who,
+    purpose: Purpose,
     patience: Duration,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> Outcome<Identity> {
-    let key_pem = home.pending_key(Purpose::Client)?;
-    let wanted = Wanted {
-        signer: KUBELET_CLIENT,
-        usages: &["digital signature", "client auth"],
-        common_name: &who.user(),
-        organizations: &[NODES],
-        names: &[],
+    let key_pem = home.pending_key(purpose)?;
+    let (signer, usages, names): (_, &[&str], &[String]) = match purpose {
+        Purpose::Client => (KUBELET_CLIENT, &["digital signature", "client auth"], &[]),
+        Purpose::Serving => (KUBELET_SERVING, &["digital signature", "server auth"], &who.names),
     };
+    let wanted = Wanted { signer, usages, common_name: &who.user(), organizations: &[NODES], names };
     let issued = request::certificate(session, &key_pem, &wanted, patience, say).await;
-    finish(home, Purpose::Client, key_pem, issued)
-}
-
-async fn new_serving(
-    session: &Session,
-    home: &Home,
-    who: &Who,
-    patience: Duration,
-    say: &mut (dyn FnMut(&str) + Send),
-) -> Outcome<Identity> {
-    let key_pem = home.pending_key(Purpose::Serving)?;
-    let wanted = Wanted {
-        signer: KUBELET_SERVING,
-        usages: &["digital signature", "server auth"],
-        common_name: &who.user(),
-        organizations: &[NODES],
-        names: &who.names,
-    };
-    let issued = request::certificate(session, &key_pem, &wanted, patience, say).await;
-    finish(home, Purpose::Serving, key_pem, issued)
+    finish(home, purpose, key_pem, issued)
 }
 
 /// A key whose request was refused for good is of no more use; one that still waits is kept.

@@ -9,7 +9,7 @@ use berth_identity::csr::Issued;
 use tokio_util::sync::CancellationToken;
 
 use super::home::{Home, Purpose};
-use super::{Who, client, new_serving, now};
+use super::{Who, ask, now};
 use crate::daemon::reload::Reloading;
 use crate::failure::{Failure, Outcome};
 
@@ -86,14 +86,14 @@ impl Rotation {
         if let Some(showing) = &self.client
             && self.client_due().is_some_and(|due| due <= now)
         {
-            let issued = client(&self.session, &self.home, &self.who, TRY_WITHIN, &mut say).await?;
+            let issued = ask(&self.session, &self.home, &self.who, Purpose::Client, TRY_WITHIN, &mut say).await?;
             self.home.write_client(self.session.server(), &self.home.ca_pem()?, &self.who.user(), &issued)?;
             showing.replace(&issued.certificate_pem, &issued.key_pem)?;
             self.home.forget_pending(Purpose::Client);
             told("client", &issued.certificate_pem)?;
         }
         if self.serving_due() <= now {
-            let issued = new_serving(&self.session, &self.home, &self.who, TRY_WITHIN, &mut say).await?;
+            let issued = ask(&self.session, &self.home, &self.who, Purpose::Serving, TRY_WITHIN, &mut say).await?;
             self.home.write_serving(&issued)?;
             self.serving.replace(&issued.certificate_pem, &issued.key_pem)?;
             self.home.forget_pending(Purpose::Serving);
